@@ -1,0 +1,17 @@
+//! The arbiter: who may write what, and why.
+//!
+//! [`Table`] is a plain value. It takes the time as an argument, returns what should happen as
+//! [`Effect`]s, and never sleeps, logs or touches a file. The rules:
+//!
+//! - **Versions make it safe.** A write is granted only if what is on disk is what its owner last
+//!   observed, or if it is an anchored edit that can be rebased. No clock takes part in that.
+//! - **Leases make it fair.** They say who writes now and who is next. Losing one loses no work.
+//! - **In-flight is sacred.** Nothing but the end of the write frees a file that is being written.
+//! - **No forgotten waiter.** Each request ends in exactly one of granted, refused, withdrawn.
+//!
+//! Which tool calls need a lease, where a path really leads, and what is on disk is found out by
+//! the caller. Here a path is a path.
+
+pub mod input;
+
+pub use input::{Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish};

@@ -1,0 +1,1 @@
+//! `benchdog doctor`: what works here and what does not, each with what to do.

@@ -1,0 +1,198 @@
+//! The link between the engine and one front end: commands in, events out.
+//!
+//! The same pair serves the screen in the same process, a socket and a test. Both directions are
+//! bounded: commands by their number (the front end waits), events by their bytes (the front end
+//! is dropped to a new snapshot).
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, mpsc};
+
+use super::event::{Event, ToClient, ToEngine};
+
+/// Commands that may wait for the engine, per front end. A front end that sends more waits.
+pub const COMMANDS: usize = 256;
+
+/// Bytes of events that may wait for a front end; beyond that it gets a snapshot instead.
+pub const EVENT_BYTES: usize = 8 * 1024 * 1024;
+
+/// The front end's side.
+#[derive(Debug)]
+pub struct Link {
+    /// What is asked of the engine.
+    pub commands: mpsc::Sender<ToEngine>,
+    /// What the engine says.
+    pub events: EventReceiver,
+}
+
+/// The front end's end of the events.
+#[derive(Debug)]
+pub struct EventReceiver {
+    shared: Arc<Shared>,
+}
+
+/// The engine's end of the events. Sending never waits.
+#[derive(Debug)]
+pub struct EventSender {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Outbox>,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Outbox {
+    waiting: VecDeque<(usize, ToClient)>,
+    bytes: usize,
+    closed: bool,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It waits for the front end.
+    Queued,
+    /// The front end is too far behind: everything was dropped, it needs a snapshot.
+    Overflowed,
+    /// The front end is gone.
+    Closed,
+}
+
+/// A pair of ends for one front end's events.
+pub fn events() -> (EventSender, EventReceiver) {
+    let shared = Arc::new(Shared::default());
+    (EventSender { shared: Arc::clone(&shared) }, EventReceiver { shared })
+}
+
+impl EventSender {
+    /// Queues `message`, whose size is about `bytes`. Pieces of text of one item become one.
+    pub fn send(&self, message: ToClient, bytes: usize) -> Sent {
+        let mut outbox = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if outbox.closed {
+            return Sent::Closed;
+        }
+        if outbox.bytes + bytes > EVENT_BYTES && matches!(message, ToClient::Event { .. }) {
+            // Replies are kept: each command has exactly one, whatever else is dropped.
+            outbox.waiting.retain(|(_, kept)| matches!(kept, ToClient::Reply { .. }));
+            outbox.bytes = outbox.waiting.iter().map(|(size, _)| size).sum();
+            return Sent::Overflowed;
+        }
+        outbox.bytes += bytes;
+        let merged = outbox.waiting.back_mut().is_some_and(|(size, last)| {
+            let merged = merge(last, &message);
+            *size += if merged { bytes } else { 0 };
+            merged
+        });
+        if !merged {
+            outbox.waiting.push_back((bytes, message));
+        }
+        drop(outbox);
+        self.shared.filled.notify_one();
+        Sent::Queued
+    }
+}
+
+impl Drop for EventSender {
+    fn drop(&mut self) {
+        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.shared.filled.notify_one();
+    }
+}
+
+impl EventReceiver {
+    /// The next message; `None` once the engine is gone and everything is read.
+    pub async fn recv(&mut self) -> Option<ToClient> {
+        loop {
+            {
+                let mut outbox = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((size, message)) = outbox.waiting.pop_front() {
+                    outbox.bytes -= size;
+                    return Some(message);
+                }
+                if outbox.closed {
+                    return None;
+                }
+            }
+            self.shared.filled.notified().await;
+        }
+    }
+
+    /// The next message if one waits.
+    pub fn try_recv(&mut self) -> Option<ToClient> {
+        let mut outbox = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let (size, message) = outbox.waiting.pop_front()?;
+        outbox.bytes -= size;
+        Some(message)
+    }
+}
+
+impl Drop for EventReceiver {
+    fn drop(&mut self) {
+        let mut outbox = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        outbox.closed = true;
+        outbox.waiting.clear();
+        outbox.bytes = 0;
+    }
+}
+
+/// Appends a piece of text to the last message if both belong to the same item.
+fn merge(last: &mut ToClient, next: &ToClient) -> bool {
+    if let ToClient::Event {
+        seq: last_seq,
+        event: Event::TextAppended { agent: last_agent, item: last_item, text: last_text },
+    } = last
+        && let ToClient::Event { seq, event: Event::TextAppended { agent, item, text } } = next
+        && (agent, item) == (&*last_agent, &*last_item)
+    {
+        last_text.push_str(text);
+        *last_seq = *seq;
+        return true;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::command::Reply;
+    use crate::model::id::{AgentId, ItemId};
+
+    fn text(seq: u64, item: u64, text: &str) -> ToClient {
+        let (agent, item, text) = (AgentId(1), ItemId(item), text.to_owned());
+        ToClient::Event { seq, event: Event::TextAppended { agent, item, text } }
+    }
+
+    #[test]
+    fn pieces_of_one_item_become_one_message() {
+        let (sender, mut receiver) = events();
+        for (seq, item, piece) in [(1, 1, "a"), (2, 1, "b"), (3, 2, "c")] {
+            assert_eq!(sender.send(text(seq, item, piece), 1), Sent::Queued);
+        }
+        assert_eq!(receiver.try_recv(), Some(text(2, 1, "ab")));
+        assert_eq!(receiver.try_recv(), Some(text(3, 2, "c")));
+        assert_eq!(receiver.try_recv(), None);
+    }
+
+    #[test]
+    fn a_front_end_that_falls_behind_loses_events_and_keeps_replies() {
+        let (sender, mut receiver) = events();
+        let reply = ToClient::Reply { id: 7, reply: Reply::Done };
+        assert_eq!(sender.send(text(1, 1, "a"), EVENT_BYTES - 10), Sent::Queued);
+        assert_eq!(sender.send(reply.clone(), 10), Sent::Queued);
+        assert_eq!(sender.send(text(2, 2, "b"), 1), Sent::Overflowed);
+        assert_eq!(receiver.try_recv(), Some(reply));
+        assert_eq!(receiver.try_recv(), None);
+        assert_eq!(sender.send(text(3, 2, "c"), 1), Sent::Queued);
+    }
+
+    #[test]
+    fn a_front_end_that_is_gone_is_noticed() {
+        let (sender, receiver) = events();
+        drop(receiver);
+        assert_eq!(sender.send(text(1, 1, "a"), 1), Sent::Closed);
+    }
+}

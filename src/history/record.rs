@@ -1,0 +1,180 @@
+//! What can be written into the history.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::id::{ItemId, SessionId};
+use crate::model::lease::{LeaseState, Owner};
+use crate::model::path::{Hash, WorkPath};
+use crate::model::permission::{Ask, AskAnswer, AskOutcome};
+use crate::model::report::Way;
+use crate::model::session::{BenchRow, SessionRow};
+use crate::model::time::Wall;
+use crate::model::transcript::Item;
+
+/// One thing to be stored. Records are applied in the order in which they were queued.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// A session is this now.
+    Session(Box<SessionRow>),
+    /// A line of the protocol.
+    Line {
+        /// Whose.
+        session: SessionId,
+        /// When.
+        at: Wall,
+        /// Which way it went.
+        way: Way,
+        /// The line.
+        line: String,
+    },
+    /// An item of a transcript is this now; it replaces what was stored of it.
+    Item {
+        /// Whose.
+        session: SessionId,
+        /// The item.
+        item: Box<Item>,
+    },
+    /// An open item's text has grown by this.
+    Tail {
+        /// Whose.
+        session: SessionId,
+        /// Which item.
+        item: ItemId,
+        /// What came.
+        text: String,
+    },
+    /// The person is asked.
+    Asked {
+        /// Whose session asks.
+        session: SessionId,
+        /// The question.
+        ask: Box<Ask>,
+    },
+    /// An ask has ended.
+    AskEnded {
+        /// Whose session asked.
+        session: SessionId,
+        /// The question.
+        ask: Box<Ask>,
+        /// When.
+        at: Wall,
+        /// How.
+        outcome: AskOutcome,
+        /// What the person answered, if it did.
+        answer: Option<AskAnswer>,
+    },
+    /// A lease is this now.
+    Lease(LeaseRow),
+    /// A path is free.
+    Free {
+        /// The root of the workspace.
+        workspace: String,
+        /// Which path.
+        path: String,
+    },
+    /// What an owner knows of a file.
+    Knows {
+        /// The root of the workspace.
+        workspace: String,
+        /// Who.
+        owner: Owner,
+        /// Which file.
+        path: WorkPath,
+        /// What it was shown, and how (`Seen` in snake case); `None`: nothing any more.
+        knows: Option<(Hash, String)>,
+    },
+    /// A decision of the arbiter, for the audit.
+    Decision(DecisionRow),
+    /// A file changed.
+    Change(ChangeRow),
+    /// The content of a file, to be found by its hash.
+    Blob {
+        /// The hash of `bytes`.
+        hash: Hash,
+        /// The content.
+        bytes: Vec<u8>,
+    },
+    /// The bench is this now.
+    Bench(BenchRow),
+    /// An engine opens a session, so that no other engine resumes it.
+    Open(OpenRow),
+    /// An engine has closed a session.
+    Close {
+        /// Which session.
+        session: SessionId,
+    },
+}
+
+/// A lease as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRow {
+    /// The root of the workspace.
+    pub workspace: String,
+    /// The file, folder or glob.
+    pub path: String,
+    /// Who has it.
+    pub owner: Owner,
+    /// What kind of right it is.
+    pub state: LeaseState,
+    /// Since when.
+    pub since: Wall,
+    /// Until when, if it ends by itself.
+    pub until: Option<Wall>,
+    /// What for.
+    pub reason: String,
+    /// The process behind a write in flight.
+    pub pid: Option<u32>,
+}
+
+/// A decision of the arbiter as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionRow {
+    /// The root of the workspace.
+    pub workspace: String,
+    /// When.
+    pub at: Wall,
+    /// Who wanted to write.
+    pub owner: Owner,
+    /// Which file.
+    pub path: String,
+    /// The tool or command.
+    pub tool: String,
+    /// `OK` or the code of the refusal.
+    pub code: String,
+    /// The text of the refusal, or the note of the grant.
+    pub text: String,
+}
+
+/// A change of a file as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeRow {
+    /// The root of the workspace.
+    pub workspace: String,
+    /// When.
+    pub at: Wall,
+    /// Whose.
+    pub owner: Owner,
+    /// Which file.
+    pub path: WorkPath,
+    /// What it was.
+    pub before: Option<Hash>,
+    /// What it is.
+    pub after: Option<Hash>,
+    /// Whose lease it ran into, if it was not gated.
+    pub over: Option<Owner>,
+}
+
+/// A session that an engine has open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenRow {
+    /// Which session.
+    pub session: SessionId,
+    /// The engine's process.
+    pub engine_pid: u32,
+    /// When that process began, in clock ticks since boot, so that a reused pid is noticed.
+    pub engine_started: u64,
+    /// The agent's process, once known.
+    pub agent_pid: Option<u32>,
+    /// When.
+    pub at: Wall,
+}

@@ -1,0 +1,16 @@
+//! Plain data that every floor shares: ids, paths, reports, transcripts, leases, failures.
+//!
+//! Nothing here performs I/O, reads a clock, or knows tokio or a terminal. Everything that crosses
+//! the socket or reaches the database is `serde` data defined here.
+
+pub mod agent;
+pub mod failure;
+pub mod id;
+pub mod lease;
+pub mod path;
+pub mod permission;
+pub mod report;
+pub mod session;
+pub mod time;
+pub mod transcript;
+pub mod usage;
