@@ -84,6 +84,8 @@ pub enum Order {
     StopTask(String),
     /// End: politely first, then by force, with every child.
     Stop,
+    /// End by force at once, with every child.
+    Kill,
 }
 
 /// Whether a tool may run.
@@ -93,6 +95,11 @@ pub enum Verdict {
     Pass {
         /// What the agent is told besides.
         context: Option<String>,
+    },
+    /// Only if the person says so.
+    Ask {
+        /// What the person reads.
+        reason: String,
     },
     /// No.
     Deny {
@@ -131,3 +138,4 @@ pub struct Said {
     /// What it said.
     pub report: Report,
 }
+pub mod claude;

@@ -12,6 +12,9 @@
 //! Which tool calls need a lease, where a path really leads, and what is on disk is found out by
 //! the caller. Here a path is a path.
 
+pub mod claim;
 pub mod input;
+mod stub;
+pub use stub::Table;
 
 pub use input::{Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish};

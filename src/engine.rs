@@ -1,10 +1,24 @@
 //! The engine: the only place that joins agents, arbiter, supervisor and history.
 //!
-//! - Its heart is pure: input in, effects out. It cannot fail.
+//! - Its heart, [`State::update`](state::State::update), is pure: input in, effects out. It cannot
+//!   fail.
 //! - Front ends see [`Command`](command::Command), [`Event`](event::Event) and
 //!   [`Snapshot`](event::Snapshot), and nothing else. The engine runs without any of them.
 //! - A front end that does not read fast enough is dropped to a new snapshot; it never blocks.
 
+mod census;
 pub mod command;
+mod disk;
+pub mod effect;
 pub mod event;
+mod fold;
+pub mod identity;
+pub mod input;
 pub mod link;
+pub mod lookup;
+mod perform;
+mod publish;
+pub mod run;
+pub mod state;
+mod texts;
+mod update;

@@ -6,3 +6,5 @@
 //! - Nothing here decides anything, and nothing that was stored is changed by opening it.
 
 pub mod record;
+mod stub;
+pub use stub::{Reader, Store};

@@ -180,8 +180,11 @@ pub enum ToClient {
         /// The root of its workspace.
         workspace: String,
     },
-    /// The state of things. Comes after a `Subscribe`, and again whenever the front end fell behind.
+    /// The state of things. Comes after each `Subscribe`.
     Snapshot(Box<Snapshot>),
+    /// The front end fell behind: events were dropped and no more will come. It asks for a new
+    /// snapshot with `Subscribe`.
+    Behind,
     /// What happened.
     Event {
         /// Its number; it grows. A snapshot follows if any were dropped, and pieces of text may be

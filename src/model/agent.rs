@@ -2,6 +2,7 @@
 //! people and scripts see ([`AgentInfo`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -153,9 +154,9 @@ pub struct AgentInfo {
     /// Background tasks that run beyond their turn.
     pub background: Vec<String>,
     /// Slash commands that the back end offers.
-    pub commands: Vec<SlashCommand>,
+    pub commands: Arc<[SlashCommand]>,
     /// Models that the back end offers.
-    pub models: Vec<ModelInfo>,
+    pub models: Arc<[ModelInfo]>,
     /// Why it is in `error` or `dead`.
     pub trouble: Option<String>,
 }

@@ -78,6 +78,11 @@ impl Hash {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
+    /// A hash of bytes that come in pieces.
+    pub fn stream() -> HashStream {
+        HashStream(blake3::Hasher::new())
+    }
+
     /// Reads 64 hexadecimal digits.
     pub fn parse(hex: &str) -> Option<Self> {
         blake3::Hash::from_hex(hex).ok().map(|hash| Self(*hash.as_bytes()))
@@ -86,6 +91,22 @@ impl Hash {
     /// The hash as 64 hexadecimal digits.
     pub fn to_hex(self) -> String {
         blake3::Hash::from_bytes(self.0).to_hex().to_string()
+    }
+}
+
+/// A [`Hash`] in the making.
+#[derive(Debug, Clone)]
+pub struct HashStream(blake3::Hasher);
+
+impl HashStream {
+    /// Takes in everything that `source` has.
+    pub fn read_all(&mut self, source: &mut impl std::io::Read) -> std::io::Result<()> {
+        self.0.update_reader(source).map(|_| ())
+    }
+
+    /// The hash of what was taken in.
+    pub fn finish(&self) -> Hash {
+        Hash(*self.0.finalize().as_bytes())
     }
 }
 

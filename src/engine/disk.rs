@@ -1,0 +1,368 @@
+//! The workspace's files as the engine touches them: resolving, looking, writing.
+//!
+//! Everything here blocks and runs on a thread of its own kind. What cannot be found out is said;
+//! it never counts as "nothing there".
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{CWD, RenameFlags};
+use serde_json::Value;
+
+use super::effect::Content;
+use super::input::{Extent, Place, WriteTrouble};
+use crate::arbiter::{Disk, Edit};
+use crate::model::path::{Hash, WorkPath};
+
+/// Files larger than this are hashed but not held as text: no rebase, no difference.
+const TEXT_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Where `raw`, written by somebody who stands in `cwd`, leads. `root` is canonical.
+pub(super) fn resolve(root: &Path, cwd: &Path, raw: &str) -> Place {
+    if raw.is_empty() || raw.contains('\0') {
+        return Place::Unclear(format!("`{}` is no path", raw.escape_default()));
+    }
+    let full = cwd.join(raw);
+    let real = match real_path(&full) {
+        Ok(real) => real,
+        Err(error) => return Place::Unclear(format!("{raw} cannot be resolved ({error})")),
+    };
+    let Ok(below) = real.strip_prefix(root) else { return Place::Outside(raw.to_owned()) };
+    match below.to_str().map(|below| (below, WorkPath::parse(below))) {
+        Some((_, Some(path))) => Place::Inside(path),
+        Some(("", None)) => Place::Unclear(format!("{raw} is the workspace itself")),
+        Some((_, None)) => Place::Unclear(format!("{raw} is no path inside the workspace")),
+        None => Place::Unclear(format!("{raw} is not UTF-8")),
+    }
+}
+
+/// The path with every link resolved; what does not exist yet is taken as it is written.
+fn real_path(full: &Path) -> io::Result<PathBuf> {
+    let mut missing: Vec<OsString> = Vec::new();
+    let mut known = full.to_owned();
+    loop {
+        match fs::canonicalize(&known) {
+            Ok(mut real) => {
+                real.extend(missing.iter().rev());
+                return Ok(real);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if fs::symlink_metadata(&known).is_ok() {
+                    let text = "a link on the way leads nowhere";
+                    return Err(io::Error::new(io::ErrorKind::NotFound, text));
+                }
+                match known.components().next_back() {
+                    Some(Component::Normal(name)) => missing.push(name.to_owned()),
+                    _ => {
+                        let text = "`..` behind something that does not exist";
+                        return Err(io::Error::new(io::ErrorKind::NotFound, text));
+                    }
+                }
+                known.pop();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What is at `path` below `root`.
+pub(super) fn look(root: &Path, path: &WorkPath) -> Disk {
+    match read(&path.below(root)) {
+        Ok(disk) => disk,
+        Err(error) => Disk::Unreadable(format!("{path} cannot be read ({error})")),
+    }
+}
+
+fn read(full: &Path) -> io::Result<Disk> {
+    let meta = match fs::metadata(full) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Disk::Absent),
+        Err(error) => return Err(error),
+    };
+    if !meta.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    let mut file = File::open(full)?;
+    if meta.len() > TEXT_BYTES {
+        let mut hasher = Hash::stream();
+        hasher.read_all(&mut file)?;
+        return Ok(Disk::File { hash: hasher.finish(), text: None });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
+    file.read_to_end(&mut bytes)?;
+    let hash = Hash::of(&bytes);
+    Ok(Disk::File { hash, text: String::from_utf8(bytes).ok().map(Arc::from) })
+}
+
+/// The content with a replacement made; says why if it cannot be.
+pub(super) fn edited(text: &str, edit: &Edit) -> Result<String, String> {
+    if edit.old.is_empty() {
+        return if text.is_empty() {
+            Ok(edit.new.clone())
+        } else {
+            Err("the text to replace is empty, and the file is not".to_owned())
+        };
+    }
+    match (text.matches(&edit.old).count(), edit.all) {
+        (0, _) => Err("the text to replace is not there".to_owned()),
+        (1, _) | (_, true) => Ok(text.replace(&edit.old, &edit.new)),
+        (many, false) => Err(format!("the text to replace is there {many} times")),
+    }
+}
+
+/// Writes a file whole, if it still is what was checked. Says what is there afterwards.
+pub(super) fn write(
+    root: &Path,
+    path: &WorkPath,
+    checked: &Disk,
+    content: &Content,
+    unique: u64,
+) -> (Disk, Result<(), WriteTrouble>) {
+    let result = write_checked(root, path, checked, content, unique);
+    (look(root, path), result)
+}
+
+fn write_checked(
+    root: &Path,
+    path: &WorkPath,
+    checked: &Disk,
+    content: &Content,
+    unique: u64,
+) -> Result<(), WriteTrouble> {
+    let full = path.below(root);
+    let before = look(root, path);
+    if !same(&before, checked) {
+        return Err(WriteTrouble::Changed);
+    }
+    let text = match (content, &before) {
+        (Content::Whole(text), _) => text.clone(),
+        (Content::Edited(edit), Disk::File { text: Some(text), .. }) => {
+            edited(text, edit).map_err(WriteTrouble::NoAnchor)?
+        }
+        (Content::Edited(edit), Disk::Absent) if edit.old.is_empty() => edit.new.clone(),
+        (Content::Edited(_), _) => {
+            return Err(WriteTrouble::NoAnchor("there is no text to edit".to_owned()));
+        }
+    };
+    let io = |error: io::Error| WriteTrouble::Io(format!("{path}: {error}"));
+    let folder = full.parent().unwrap_or(root);
+    fs::create_dir_all(folder).map_err(io)?;
+    let temp = folder.join(format!(".{}.benchdog-{}-{unique}", path.name(), std::process::id()));
+    let written = fill(&temp, &full, text.as_bytes());
+    let result = written.map_err(io).and_then(|()| put(&temp, &full, checked, path));
+    if result.is_err() {
+        // The temporary file is ours alone; a failure to remove it changes nothing else.
+        let _ = fs::remove_file(&temp);
+    }
+    result
+}
+
+fn fill(temp: &Path, like: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).open(temp)?;
+    file.write_all(bytes)?;
+    if let Ok(meta) = fs::metadata(like) {
+        file.set_permissions(meta.permissions())?;
+    }
+    Ok(())
+}
+
+/// Puts the temporary file in its place. What it displaces is looked at; if that is not what was
+/// checked, it is put back.
+fn put(temp: &Path, full: &Path, checked: &Disk, path: &WorkPath) -> Result<(), WriteTrouble> {
+    let io = |error: rustix::io::Errno| WriteTrouble::Io(format!("{path}: {error}"));
+    let flags = match checked {
+        Disk::Absent => RenameFlags::NOREPLACE,
+        Disk::File { .. } | Disk::Unreadable(_) => RenameFlags::EXCHANGE,
+    };
+    match rustix::fs::renameat_with(CWD, temp, CWD, full, flags) {
+        Ok(()) if *checked == Disk::Absent => Ok(()),
+        Ok(()) => {
+            let displaced = read(temp).unwrap_or(Disk::Absent);
+            if same(&displaced, checked) {
+                fs::remove_file(temp).map_err(|error| WriteTrouble::Io(error.to_string()))?;
+                return Ok(());
+            }
+            rustix::fs::renameat_with(CWD, temp, CWD, full, RenameFlags::EXCHANGE).map_err(io)?;
+            Err(WriteTrouble::Changed)
+        }
+        Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOENT) => Err(WriteTrouble::Changed),
+        // File systems without these flags: the check just before is all there is.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
+            let now = read(full).unwrap_or(Disk::Absent);
+            if !same(&now, checked) {
+                return Err(WriteTrouble::Changed);
+            }
+            fs::rename(temp, full).map_err(|error| WriteTrouble::Io(format!("{path}: {error}")))
+        }
+        Err(error) => Err(io(error)),
+    }
+}
+
+fn same(now: &Disk, checked: &Disk) -> bool {
+    match (now, checked) {
+        (Disk::Absent, Disk::Absent) => true,
+        (Disk::File { hash: now, .. }, Disk::File { hash: checked, .. }) => now == checked,
+        _ => false,
+    }
+}
+
+/// What a read of Claude's `Read` tool showed, if it is what is on disk now.
+pub(super) fn shown(
+    root: &Path,
+    cwd: &Path,
+    raw: &str,
+    response: &Value,
+) -> Option<(WorkPath, Hash, Extent, Arc<str>)> {
+    let Place::Inside(path) = resolve(root, cwd, raw) else { return None };
+    let Disk::File { hash, text: Some(text) } = look(root, &path) else { return None };
+    let file = response.get("file")?;
+    let content = file.get("content")?.as_str()?;
+    let number = |key: &str| file.get(key).and_then(Value::as_u64);
+    let (start, lines) = (number("startLine").unwrap_or(1), number("numLines"));
+    let whole = start <= 1 && lines.is_none_or(|lines| number("totalLines") == Some(lines));
+    if whole {
+        let same = plain(content) == plain(&text);
+        return same.then_some((path, hash, Extent::Whole, text));
+    }
+    let skip = usize::try_from(start.saturating_sub(1)).ok()?;
+    let all = plain(&text);
+    let mut rest = all.split('\n').skip(skip);
+    let same = plain(content).split('\n').all(|line| rest.next() == Some(line));
+    same.then_some((path, hash, Extent::Part, text))
+}
+
+/// A text without what reading tools leave out: byte order mark, carriage returns, last newline.
+fn plain(text: &str) -> String {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    text.strip_suffix('\n').map_or(text.clone(), str::to_owned)
+}
+
+/// The branch that is checked out, the short commit without one, or nothing outside git.
+pub(super) fn branch(root: &Path) -> String {
+    let dot_git = root.join(".git");
+    let folder = match fs::read_to_string(&dot_git) {
+        // A linked work tree: the file names the folder.
+        Ok(text) => match text.trim().strip_prefix("gitdir: ") {
+            Some(folder) => root.join(folder),
+            None => return String::new(),
+        },
+        Err(_) => dot_git,
+    };
+    let head = fs::read_to_string(folder.join("HEAD")).unwrap_or_default();
+    match head.trim().strip_prefix("ref: refs/heads/") {
+        Some(branch) => branch.to_owned(),
+        None => head.trim().chars().take(8).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().canonicalize().expect("its real path");
+        (folder, root)
+    }
+
+    fn path(raw: &str) -> WorkPath {
+        WorkPath::parse(raw).expect("a path inside")
+    }
+
+    #[test]
+    fn every_spelling_of_a_file_leads_to_one_path() {
+        let (_keep, root) = tree();
+        fs::create_dir(root.join("src")).expect("src");
+        fs::write(root.join("src/a.rs"), "x").expect("a.rs");
+        std::os::unix::fs::symlink("src", root.join("link")).expect("a link");
+        std::os::unix::fs::symlink("src/a.rs", root.join("alias.rs")).expect("a link");
+        let absolute = root.join("src/a.rs");
+        let spellings = [
+            "src/a.rs",
+            "./src/../src/a.rs",
+            "link/a.rs",
+            "alias.rs",
+            absolute.to_str().expect("UTF-8"),
+        ];
+        for raw in spellings {
+            assert_eq!(resolve(&root, &root, raw), Place::Inside(path("src/a.rs")), "{raw}");
+        }
+        assert_eq!(
+            resolve(&root, &root.join("src"), "new/b.rs"),
+            Place::Inside(path("src/new/b.rs"))
+        );
+    }
+
+    #[test]
+    fn what_leads_out_or_nowhere_is_said() {
+        let (_keep, root) = tree();
+        std::os::unix::fs::symlink("/", root.join("out")).expect("a link");
+        std::os::unix::fs::symlink("gone", root.join("dangling")).expect("a link");
+        assert!(matches!(resolve(&root, &root, "../x"), Place::Outside(_)));
+        assert!(matches!(resolve(&root, &root, "out/etc/passwd"), Place::Outside(_)));
+        assert!(matches!(resolve(&root, &root, "dangling"), Place::Unclear(_)));
+        assert!(matches!(resolve(&root, &root, "."), Place::Unclear(_)));
+        assert!(matches!(resolve(&root, &root, "new/../../x"), Place::Unclear(_)));
+    }
+
+    #[test]
+    fn a_write_replaces_what_was_checked_and_nothing_else() {
+        let (_keep, root) = tree();
+        let file = path("a.txt");
+        let content = Content::Whole("one\n".to_owned());
+        let (disk, result) = write(&root, &file, &Disk::Absent, &content, 1);
+        assert_eq!(result, Ok(()));
+        let edit = Edit { old: "one".to_owned(), new: "two".to_owned(), all: false };
+        let (after, result) = write(&root, &file, &disk, &Content::Edited(edit), 2);
+        assert_eq!(result, Ok(()));
+        assert_eq!(fs::read_to_string(root.join("a.txt")).expect("text"), "two\n");
+        let (_, result) = write(&root, &file, &disk, &content, 3);
+        assert_eq!(result, Err(WriteTrouble::Changed), "it is not what was checked any more");
+        let (_, result) = write(&root, &file, &Disk::Absent, &content, 4);
+        assert_eq!(result, Err(WriteTrouble::Changed), "it exists meanwhile");
+        assert!(same(&look(&root, &file), &after));
+        assert_eq!(fs::read_dir(&root).expect("the folder").count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_file_keeps_its_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_keep, root) = tree();
+        fs::write(root.join("run"), "#!/bin/sh\n").expect("a script");
+        fs::set_permissions(root.join("run"), fs::Permissions::from_mode(0o750)).expect("mode");
+        let checked = look(&root, &path("run"));
+        let (_, result) = write(&root, &path("run"), &checked, &Content::Whole("x".to_owned()), 1);
+        assert_eq!(result, Ok(()));
+        let mode = fs::metadata(root.join("run")).expect("meta").permissions().mode();
+        assert_eq!(mode & 0o777, 0o750);
+    }
+
+    #[test]
+    fn a_read_counts_only_if_it_showed_what_is_there() {
+        let (_keep, root) = tree();
+        fs::write(root.join("a"), "one\ntwo\nthree\n").expect("a");
+        let response = |content: &str, start: u64, lines: u64| {
+            serde_json::json!({"type": "text", "file": {"content": content, "startLine": start,
+                               "numLines": lines, "totalLines": 4}})
+        };
+        let extent = |response: &Value| shown(&root, &root, "a", response).map(|seen| seen.2);
+        assert_eq!(extent(&response("one\ntwo\nthree\n", 1, 4)), Some(Extent::Whole));
+        assert_eq!(extent(&response("two\nthree", 2, 2)), Some(Extent::Part));
+        assert_eq!(extent(&response("one\nTWO\nthree\n", 1, 4)), None);
+        assert_eq!(extent(&response("TWO", 2, 1)), None);
+    }
+
+    #[test]
+    fn the_branch_is_read_without_git() {
+        let (_keep, root) = tree();
+        assert_eq!(branch(&root), "");
+        fs::create_dir(root.join(".git")).expect(".git");
+        fs::write(root.join(".git/HEAD"), "ref: refs/heads/fix/span\n").expect("HEAD");
+        assert_eq!(branch(&root), "fix/span");
+        fs::write(root.join(".git/HEAD"), "0123456789abcdef\n").expect("HEAD");
+        assert_eq!(branch(&root), "01234567");
+    }
+}

@@ -1,0 +1,186 @@
+//! Everything that the engine's state wants done.
+
+use std::collections::BTreeMap;
+
+use super::command::Reply;
+use super::event::Event;
+use super::input::{Asker, Resume, Ticket};
+use crate::agent::{Launch, Order};
+use crate::arbiter::{Disk, Edit};
+use crate::history::record::Record;
+use crate::model::agent::Backend;
+use crate::model::id::{AgentId, CallId, ItemId, OpId, SessionId};
+use crate::model::path::{Hash, WorkPath};
+use crate::model::session::SessionQuery;
+use crate::model::time::Mono;
+
+/// One thing to be done, in the order in which they stand.
+#[derive(Debug)]
+pub enum Effect {
+    /// Tell every front end.
+    Publish(Event),
+    /// Send a front end the state of things, and every event from now on.
+    Subscribe(Asker),
+    /// Answer a command.
+    Reply {
+        /// To whom.
+        to: Asker,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Store something soon.
+    Store(Record),
+    /// Store something at once and come back with [`Input::Stored`](super::input::Input::Stored).
+    StoreNow {
+        /// Names the answer.
+        ticket: Ticket,
+        /// What.
+        records: Vec<Record>,
+    },
+    /// Claim a session for an agent, then come back with `SessionOpened`.
+    OpenSession {
+        /// For which agent.
+        agent: AgentId,
+        /// The claim; the engine's own process is filled in.
+        session: SessionId,
+    },
+    /// Start an agent's process.
+    Spawn {
+        /// Which agent.
+        agent: AgentId,
+        /// Which start of it.
+        run: u64,
+        /// By which driver.
+        backend: Backend,
+        /// How.
+        launch: Box<Launch>,
+    },
+    /// Give an agent an order.
+    Order {
+        /// Which agent.
+        agent: AgentId,
+        /// The order.
+        order: Order,
+    },
+    /// Find out where a path leads; relative ones start at `cwd`.
+    Resolve {
+        /// Which request.
+        op: OpId,
+        /// As the agent wrote it.
+        raw: String,
+        /// Where it stands.
+        cwd: String,
+    },
+    /// Look at a file, and at the stored text of another state of it.
+    Inspect {
+        /// Which request.
+        op: OpId,
+        /// Which file.
+        path: WorkPath,
+        /// Which other state.
+        base: Option<Hash>,
+    },
+    /// Compare what an agent was shown with what is on disk.
+    CheckShown {
+        /// Which agent.
+        agent: AgentId,
+        /// Which call.
+        call: CallId,
+        /// The path as the agent wrote it.
+        raw: String,
+        /// Where it stands.
+        cwd: String,
+        /// What the tool answered.
+        response: Box<serde_json::Value>,
+    },
+    /// Read a file for one of the bench's tools.
+    ReadFile {
+        /// Which request.
+        op: OpId,
+        /// Which file.
+        path: WorkPath,
+    },
+    /// Write a file for one of the bench's tools.
+    WriteFile {
+        /// Which request.
+        op: OpId,
+        /// Which file.
+        path: WorkPath,
+        /// What was checked; anything else is left alone.
+        checked: Disk,
+        /// What it becomes.
+        content: Content,
+    },
+    /// Look over the tree around a shell command.
+    Scan {
+        /// Whose command.
+        agent: AgentId,
+        /// Which call.
+        call: CallId,
+        /// Whether it has run already.
+        after: bool,
+    },
+    /// Look up a stored session.
+    Load {
+        /// Who asked.
+        from: Asker,
+        /// Which one.
+        session: SessionId,
+        /// How it is to go on.
+        how: Resume,
+    },
+    /// Look up the bench as it was.
+    LoadBench {
+        /// Who asked.
+        from: Asker,
+    },
+    /// Ask the history and answer the front end.
+    Query {
+        /// Who asked.
+        from: Asker,
+        /// What.
+        query: Query,
+    },
+    /// Look up the branch.
+    LookUpBranch,
+    /// Wait until these processes of a former engine are gone.
+    Bury(BTreeMap<SessionId, u32>),
+    /// Come back with a tick at this time.
+    WakeAt(Mono),
+    /// Everything is done: end.
+    End,
+}
+
+/// What a file becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// These bytes.
+    Whole(String),
+    /// Its text with a replacement made.
+    Edited(Edit),
+}
+
+/// A question to the history.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Query {
+    /// Rows of sessions.
+    Sessions(SessionQuery),
+    /// The bench as it was.
+    Bench,
+    /// A stretch of a transcript.
+    Transcript {
+        /// Which session.
+        session: SessionId,
+        /// Only items older than this.
+        before: Option<ItemId>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Another title for a session.
+    Rename {
+        /// Which session.
+        session: SessionId,
+        /// The title.
+        title: String,
+    },
+}

@@ -1,0 +1,202 @@
+//! Everything that enters the engine's state.
+
+use std::sync::Arc;
+
+use super::command::{Command, Reply};
+use crate::agent::Said;
+use crate::arbiter::Disk;
+use crate::model::failure::Failure;
+use crate::model::id::{AgentId, CallId, OpId, SessionId};
+use crate::model::path::{Hash, WorkPath};
+use crate::model::session::{BenchRow, SessionRow};
+use crate::model::transcript::Item;
+
+/// A front end of the running engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
+/// Whom an answer goes to: a front end, and which of its commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Asker {
+    /// The front end.
+    pub client: ClientId,
+    /// Its number for the command.
+    pub id: u64,
+}
+
+/// Names a durable write, so that what waits for it is found again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Everything that enters [`State::update`](super::state::State::update).
+#[derive(Debug)]
+pub enum Input {
+    /// A front end asks for something.
+    Command {
+        /// Who asks.
+        from: Asker,
+        /// What.
+        command: Command,
+    },
+    /// An agent said something.
+    Said(Said),
+    /// An agent's process was started, or not.
+    Spawned {
+        /// Which agent.
+        agent: AgentId,
+        /// Which start of it.
+        run: u64,
+        /// Its process.
+        result: Result<Option<u32>, Failure>,
+    },
+    /// Where a path that somebody wants to write really leads.
+    Resolved {
+        /// Which request.
+        op: OpId,
+        /// The place.
+        place: Place,
+    },
+    /// What is on disk where a request wants to write, before or after the write.
+    Inspected {
+        /// Which request.
+        op: OpId,
+        /// The file.
+        disk: Disk,
+        /// The text that was asked for besides.
+        base: Option<Arc<str>>,
+    },
+    /// A read of an agent was compared with the disk: it was shown this content.
+    Shown {
+        /// Which agent.
+        agent: AgentId,
+        /// Which call.
+        call: CallId,
+        /// The file and its content, if what was shown is what is there.
+        seen: Option<(WorkPath, Hash, Extent)>,
+    },
+    /// A write of the bench's own was done, or not.
+    Written {
+        /// Which request.
+        op: OpId,
+        /// The file now.
+        disk: Disk,
+        /// What went wrong.
+        result: Result<(), WriteTrouble>,
+    },
+    /// A file was read for one of the bench's tools.
+    FileRead {
+        /// Who asked.
+        op: OpId,
+        /// The file.
+        disk: Disk,
+    },
+    /// The tree was looked over around a shell command.
+    Scanned {
+        /// Whose command.
+        agent: AgentId,
+        /// Which call.
+        call: CallId,
+        /// Whether the command has run already.
+        after: bool,
+        /// What is different from the last look.
+        found: Vec<(WorkPath, Disk)>,
+    },
+    /// Records are durable, or not.
+    Stored {
+        /// Which ones.
+        ticket: Ticket,
+        /// Whether they are.
+        result: Result<(), Failure>,
+    },
+    /// A stored session was looked up to go on with it.
+    Loaded {
+        /// Who asked.
+        from: Asker,
+        /// How it is to go on.
+        how: Resume,
+        /// The session, or why it cannot go on.
+        result: Result<Box<Loaded>, Failure>,
+    },
+    /// The bench as it was, looked up to go on with it.
+    BenchLoaded {
+        /// Who asked.
+        from: Asker,
+        /// The bench.
+        result: Result<Option<BenchRow>, Failure>,
+    },
+    /// A session is opened for an agent, so that nobody else resumes it, or is not.
+    SessionOpened {
+        /// For which agent.
+        agent: AgentId,
+        /// Why not.
+        result: Result<(), Failure>,
+    },
+    /// A question to the history is answered.
+    Answered {
+        /// Who asked.
+        from: Asker,
+        /// The answer.
+        reply: Reply,
+    },
+    /// The branch was looked up.
+    Branch(String),
+    /// Sessions of a former engine whose processes are gone.
+    Buried(Vec<SessionId>),
+    /// Time has passed.
+    Tick,
+}
+
+/// Where a path leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Into the workspace.
+    Inside(WorkPath),
+    /// Out of it.
+    Outside(String),
+    /// Nowhere that can be found out; the sentence says why.
+    Unclear(String),
+}
+
+/// How much of a file was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Some lines.
+    Part,
+}
+
+/// Why a write of the bench's own was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteTrouble {
+    /// The file was not what had been checked; it is as the other one left it.
+    Changed,
+    /// The text to replace is not there exactly once.
+    NoAnchor(String),
+    /// The disk said no.
+    Io(String),
+}
+
+/// How a stored session is to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// In the same conversation.
+    Continue,
+    /// In a branch of it.
+    Fork,
+    /// In a new conversation that is told what is stored.
+    FromHistory,
+}
+
+/// A stored session, ready to go on.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The session.
+    pub row: SessionRow,
+    /// The end of its transcript.
+    pub items: Vec<Item>,
+    /// Whether older items are stored.
+    pub more_before: bool,
+    /// The highest item id that was ever used in it.
+    pub last_item: u64,
+}

@@ -1,0 +1,123 @@
+//! Questions to the history, and whether a stored session can go on.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::command::Reply;
+use super::effect::Query;
+use super::identity;
+use super::input::{Loaded, Resume};
+use crate::history::{Reader, Store};
+use crate::model::agent::Backend;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::id::SessionId;
+use crate::model::session::{BenchRow, SessionHit, SessionQuery, SessionRow};
+
+/// Items of a transcript that are loaded when a session goes on.
+const ITEMS: usize = 200;
+
+/// Items of a transcript that one question may bring.
+const PAGE: usize = 1000;
+
+/// The rows that a question wants, each with whether and why not it can go on.
+pub fn sessions(history: &Path, query: &SessionQuery) -> Result<Vec<SessionHit>, Failure> {
+    let reader = Reader::open(history)?;
+    let mut hits = reader.sessions(query, identity::is_alive)?;
+    let transcripts = Transcripts::look();
+    for hit in &mut hits {
+        hit.obstacle = obstacle(&hit.row, &transcripts);
+        hit.resumable = hit.obstacle.is_none();
+    }
+    Ok(hits)
+}
+
+/// The bench as it was in this workspace.
+pub(super) fn bench(history: &Path, root: &Path) -> Result<Option<BenchRow>, Failure> {
+    Ok(Reader::open(history)?.bench(&root.to_string_lossy())?)
+}
+
+/// A stored session, ready to go on in the way that is wanted.
+pub(super) fn session(history: &Path, session: &SessionId, how: Resume) -> Result<Loaded, Failure> {
+    let reader = Reader::open(history)?;
+    let row = reader.session(session)?.ok_or_else(|| {
+        Failure::new(FailureKind::Failed, format!("no session {session} is stored"))
+            .hint("`benchdog sessions` lists them")
+    })?;
+    if let Some(obstacle) = obstacle(&row, &Transcripts::look())
+        && how != Resume::FromHistory
+    {
+        let hint = "a new session can be fed from the stored history";
+        return Err(Failure::new(FailureKind::Failed, obstacle).hint(hint));
+    }
+    if !Path::new(&row.cwd).is_dir() {
+        let text = format!("the folder {} is gone", row.cwd);
+        return Err(Failure::new(FailureKind::Failed, text).hint("put it back, then resume"));
+    }
+    let page = reader.page(session, None, ITEMS)?;
+    let last_item = reader.max_item(session)?;
+    Ok(Loaded { row, items: page.items, more_before: page.more_before, last_item })
+}
+
+/// Answers a front end's question.
+pub(super) fn answer(
+    history: &Path,
+    root: &Path,
+    store: &Store,
+    query: Query,
+) -> Result<Reply, Failure> {
+    match query {
+        Query::Sessions(query) => sessions(history, &query).map(Reply::Sessions),
+        Query::Bench => bench(history, root).map(Reply::Bench),
+        Query::Transcript { session, before, limit } => {
+            let page = Reader::open(history)?.page(&session, before, limit.min(PAGE))?;
+            Ok(Reply::Transcript(page))
+        }
+        Query::Rename { session, title } => {
+            store.rename_session(&session, &title)?;
+            Ok(Reply::Done)
+        }
+    }
+}
+
+/// The conversations that Claude Code still has, by id.
+struct Transcripts {
+    found: HashSet<String>,
+}
+
+impl Transcripts {
+    /// Looks where Claude Code keeps them: `projects/<folder>/<id>.jsonl` below its own folder.
+    fn look() -> Self {
+        let mut found = HashSet::new();
+        let folders =
+            claude_folder().and_then(|home| std::fs::read_dir(home.join("projects")).ok());
+        for folder in folders.into_iter().flatten().flatten() {
+            let files = std::fs::read_dir(folder.path()).into_iter().flatten().flatten();
+            found.extend(files.filter_map(|file| {
+                let name = file.file_name().into_string().ok()?;
+                name.strip_suffix(".jsonl").map(str::to_owned)
+            }));
+        }
+        Self { found }
+    }
+}
+
+fn claude_folder() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("CLAUDE_CONFIG_DIR") {
+        return Some(folder.into());
+    }
+    std::env::var_os("HOME").map(|home| Path::new(&home).join(".claude"))
+}
+
+/// Why a session cannot go on where it stopped.
+fn obstacle(row: &SessionRow, transcripts: &Transcripts) -> Option<String> {
+    if !Path::new(&row.cwd).is_dir() {
+        return Some(format!("the folder {} is gone", row.cwd));
+    }
+    let moved = ["CLAUDE_CONFIG_DIR", "HOME"].iter().any(|key| row.spec.env.contains_key(*key));
+    let id = row.backend_session_id.as_deref()?;
+    let own_program = !row.spec.command.is_empty();
+    if row.backend == Backend::Claude && !moved && !own_program && !transcripts.found.contains(id) {
+        return Some("Claude Code has deleted its record of this conversation".to_owned());
+    }
+    None
+}

@@ -1,0 +1,331 @@
+//! Does what the engine's state wants done. The only place of the engine that acts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use super::census::Census;
+use super::command::Reply;
+use super::disk;
+use super::effect::{Effect, Query};
+use super::event::Event;
+use super::identity;
+use super::input::{Asker, Input, Resume, Ticket};
+use super::lookup;
+use super::publish::Publisher;
+use super::run::TICKETS;
+use super::state::State;
+use super::texts::Texts;
+use crate::agent::claude::{self, Driver};
+use crate::agent::{Launch, Order, Said};
+use crate::history::Store;
+use crate::history::record::{OpenRow, Record};
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::id::{AgentId, CallId, OpId, SessionId};
+use crate::model::path::{Hash, WorkPath};
+use crate::model::time::Mono;
+use crate::model::transcript::Level;
+
+/// Everything that effects need.
+#[derive(Debug)]
+pub(super) struct Performer {
+    pub(super) publisher: Publisher,
+    root: PathBuf,
+    store: Store,
+    history: PathBuf,
+    inputs: mpsc::Sender<Input>,
+    said: mpsc::Sender<Said>,
+    stored: mpsc::Sender<Input>,
+    drivers: HashMap<AgentId, (u64, Driver)>,
+    census: Arc<Mutex<Census>>,
+    texts: Arc<Texts>,
+    /// Records that wait for the end of the step, to be queued in one piece.
+    records: Vec<Record>,
+    tickets_out: usize,
+    wake_at: Option<Mono>,
+    ended: bool,
+}
+
+impl Performer {
+    pub(super) fn new(
+        root: PathBuf,
+        store: Store,
+        history: PathBuf,
+        inputs: mpsc::Sender<Input>,
+        said: mpsc::Sender<Said>,
+        stored: mpsc::Sender<Input>,
+    ) -> Self {
+        let texts = Arc::new(Texts::new(history.clone()));
+        Self {
+            publisher: Publisher::default(),
+            root,
+            store,
+            history,
+            inputs,
+            said,
+            stored,
+            drivers: HashMap::new(),
+            census: Arc::default(),
+            texts,
+            records: Vec::new(),
+            tickets_out: 0,
+            wake_at: None,
+            ended: false,
+        }
+    }
+
+    /// The first look at the tree and the branch.
+    pub(super) fn begin(&mut self) {
+        let (root, census) = (self.root.clone(), Arc::clone(&self.census));
+        tokio::task::spawn_blocking(move || {
+            census.lock().unwrap_or_else(PoisonError::into_inner).look(&root);
+        });
+        self.look_up_branch();
+    }
+
+    pub(super) fn wake_at(&self) -> Option<Mono> {
+        self.wake_at
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) async fn perform(&mut self, effect: Effect, state: &State) {
+        match effect {
+            Effect::Publish(event) => self.publisher.publish(&event),
+            Effect::Subscribe(asker) => {
+                let snapshot = state.snapshot(self.publisher.seq());
+                self.publisher.subscribe(asker.client, snapshot);
+            }
+            Effect::Reply { to, reply } => self.publisher.reply(to, reply),
+            Effect::Store(record) => self.records.push(record),
+            Effect::StoreNow { ticket, records } => self.store_now(ticket, records).await,
+            Effect::OpenSession { agent, session } => self.open_session(agent, session),
+            Effect::Spawn { agent, run, backend: _, launch } => {
+                self.spawn(agent, run, *launch).await;
+            }
+            Effect::Order { agent, order } => self.order(agent, order),
+            Effect::Resolve { op, raw, cwd } => {
+                let root = self.root.clone();
+                self.job(move || {
+                    let place = disk::resolve(&root, Path::new(&cwd), &raw);
+                    Some(Input::Resolved { op, place })
+                });
+            }
+            Effect::Inspect { op, path, base } => self.inspect(op, path, base),
+            Effect::CheckShown { agent, call, raw, cwd, response } => {
+                self.check_shown(agent, call, raw, cwd, response);
+            }
+            Effect::ReadFile { op, path } => {
+                let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
+                let store = self.store.clone();
+                self.job(move || {
+                    let disk = disk::look(&root, &path);
+                    texts.keep(&store, &path, &disk);
+                    Some(Input::FileRead { op, disk })
+                });
+            }
+            Effect::WriteFile { op, path, checked, content } => {
+                let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
+                let store = self.store.clone();
+                self.job(move || {
+                    let (disk, result) = disk::write(&root, &path, &checked, &content, op.0);
+                    texts.keep(&store, &path, &disk);
+                    Some(Input::Written { op, disk, result })
+                });
+            }
+            Effect::Scan { agent, call, after } => {
+                let (root, census) = (self.root.clone(), Arc::clone(&self.census));
+                self.job(move || {
+                    let mut census = census.lock().unwrap_or_else(PoisonError::into_inner);
+                    let found = census.look(&root);
+                    Some(Input::Scanned { agent, call, after, found })
+                });
+            }
+            Effect::Load { from, session, how } => self.load(from, session, how),
+            Effect::LoadBench { from } => {
+                let (history, root) = (self.history.clone(), self.root.clone());
+                self.job(move || {
+                    let result = lookup::bench(&history, &root);
+                    Some(Input::BenchLoaded { from, result })
+                });
+            }
+            Effect::Query { from, query } => self.query(from, query).await,
+            Effect::LookUpBranch => self.look_up_branch(),
+            Effect::Bury(processes) => self.bury(processes),
+            Effect::WakeAt(at) => self.wake_at = Some(at),
+            Effect::End => self.ended = true,
+        }
+    }
+
+    /// Hands the records of this step to the history; waits while its queue is full.
+    pub(super) async fn flush(&mut self) {
+        if self.records.is_empty() {
+            return;
+        }
+        let records = std::mem::take(&mut self.records);
+        self.store.queue(records).await;
+    }
+
+    /// The history takes everything in, then its thread ends.
+    pub(super) async fn close(mut self) {
+        self.flush().await;
+        self.publisher.publish(&Event::Closing);
+        let store = self.store;
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        if let Ok(Err(failure)) = closed {
+            tracing::error!("the history did not close well: {failure}");
+        }
+    }
+
+    async fn store_now(&mut self, ticket: Ticket, records: Vec<Record>) {
+        self.flush().await;
+        if self.tickets_out >= TICKETS {
+            // Fail closed: what cannot be recorded is not granted.
+            let failure =
+                Failure::new(FailureKind::Internal, "too many writes wait to be recorded");
+            let _ = self.stored.try_send(Input::Stored { ticket, result: Err(failure) });
+            return;
+        }
+        let stored = self.stored.clone();
+        self.store.queue_now(
+            records,
+            Box::new(move |result| {
+                // The channel has a place for each ticket that can be out.
+                let _ = stored.try_send(Input::Stored { ticket, result });
+            }),
+        );
+    }
+
+    fn open_session(&self, agent: AgentId, session: SessionId) {
+        let store = self.store.clone();
+        self.job(move || {
+            let engine_pid = std::process::id();
+            let row = OpenRow {
+                session,
+                engine_pid,
+                engine_started: identity::started(engine_pid).unwrap_or(0),
+                agent_pid: None,
+                at: identity::wall(),
+            };
+            let alive = |pid, started| identity::is_alive(pid, started);
+            let result = store.open_session(row, alive).map_err(Failure::from);
+            Some(Input::SessionOpened { agent, result })
+        });
+    }
+
+    async fn spawn(&mut self, agent: AgentId, run: u64, launch: Launch) {
+        let result = claude::start(launch, agent, run, self.said.clone()).await;
+        let result = match result {
+            Ok(driver) => {
+                let pid = driver.pid();
+                self.drivers.insert(agent, (run, driver));
+                Ok(pid)
+            }
+            Err(failure) => Err(failure),
+        };
+        self.send(Input::Spawned { agent, run, result });
+    }
+
+    fn order(&mut self, agent: AgentId, order: Order) {
+        let Some((_, driver)) = self.drivers.get(&agent) else { return };
+        if let Err(failure) = driver.try_order(order) {
+            let text = format!("an order did not reach the agent: {failure}");
+            self.publisher.publish(&Event::Noticed { level: Level::Error, text });
+        }
+    }
+
+    fn inspect(&self, op: OpId, path: WorkPath, base: Option<Hash>) {
+        let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
+        let store = self.store.clone();
+        self.job(move || {
+            let disk = disk::look(&root, &path);
+            texts.keep(&store, &path, &disk);
+            let base = base.and_then(|hash| texts.find(hash));
+            Some(Input::Inspected { op, disk, base })
+        });
+    }
+
+    fn check_shown(
+        &self,
+        agent: AgentId,
+        call: CallId,
+        raw: String,
+        cwd: String,
+        response: Box<serde_json::Value>,
+    ) {
+        let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
+        let store = self.store.clone();
+        self.job(move || {
+            let seen = disk::shown(&root, Path::new(&cwd), &raw, &response);
+            let seen = seen.map(|(path, hash, extent, text)| {
+                let disk = crate::arbiter::Disk::File { hash, text: Some(text) };
+                texts.keep(&store, &path, &disk);
+                (path, hash, extent)
+            });
+            Some(Input::Shown { agent, call, seen })
+        });
+    }
+
+    fn load(&self, from: Asker, session: SessionId, how: Resume) {
+        let history = self.history.clone();
+        self.job(move || {
+            let result = lookup::session(&history, &session, how).map(Box::new);
+            Some(Input::Loaded { from, how, result })
+        });
+    }
+
+    async fn query(&mut self, from: Asker, query: Query) {
+        // What was said a moment ago is to be found as well.
+        self.flush().await;
+        let (history, root, store) = (self.history.clone(), self.root.clone(), self.store.clone());
+        self.job(move || {
+            let reply = lookup::answer(&history, &root, &store, query);
+            let reply = reply.unwrap_or_else(Reply::Failed);
+            Some(Input::Answered { from, reply })
+        });
+    }
+
+    fn look_up_branch(&self) {
+        let root = self.root.clone();
+        self.job(move || Some(Input::Branch(disk::branch(&root))));
+    }
+
+    /// Waits, without hurry, until processes that a former engine left behind are gone.
+    fn bury(&self, mut processes: BTreeMap<SessionId, u32>) {
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            while !processes.is_empty() {
+                let (alive, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                    processes.into_iter().partition(|(_, pid)| identity::started(*pid).is_some());
+                if !gone.is_empty() {
+                    let _ = inputs.send(Input::Buried(gone.into_keys().collect())).await;
+                }
+                processes = alive;
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            }
+        });
+    }
+
+    /// Runs `work` where it may block; its result comes back as an input.
+    fn job(&self, work: impl FnOnce() -> Option<Input> + Send + 'static) {
+        let inputs = self.inputs.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Some(input) = work() {
+                // The loop may have ended meanwhile; then nobody wants to know.
+                let _ = inputs.blocking_send(input);
+            }
+        });
+    }
+
+    /// Puts an input of this very step behind what waits already.
+    fn send(&self, input: Input) {
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let _ = inputs.send(input).await;
+        });
+    }
+}

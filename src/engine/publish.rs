@@ -1,0 +1,136 @@
+//! The front ends of an engine, and what each of them is sent.
+
+use std::collections::BTreeMap;
+
+use super::command::Reply;
+use super::event::{Event, Snapshot, ToClient};
+use super::input::{Asker, ClientId};
+use super::link::{EventSender, Sent};
+use crate::model::transcript::{Body, Item};
+
+/// Bytes that a message takes besides its texts, about.
+const FRAME_BYTES: usize = 200;
+
+/// Everybody who listens.
+#[derive(Debug, Default)]
+pub(super) struct Publisher {
+    clients: BTreeMap<ClientId, Client>,
+    seq: u64,
+}
+
+#[derive(Debug)]
+struct Client {
+    events: EventSender,
+    /// Whether it gets events. Not before it subscribes, and not after it fell behind.
+    listens: bool,
+}
+
+impl Publisher {
+    /// The number of the last event.
+    pub(super) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// A front end is new.
+    pub(super) fn add(&mut self, id: ClientId, events: EventSender) {
+        self.clients.insert(id, Client { events, listens: false });
+    }
+
+    /// A front end is gone.
+    pub(super) fn remove(&mut self, id: ClientId) {
+        self.clients.remove(&id);
+    }
+
+    /// Sends an event to everybody who listens.
+    pub(super) fn publish(&mut self, event: &Event) {
+        self.seq += 1;
+        let seq = self.seq;
+        let bytes = event_bytes(event);
+        self.clients.retain(|_, client| {
+            if !client.listens {
+                return true;
+            }
+            match client.events.send(ToClient::Event { seq, event: event.clone() }, bytes) {
+                Sent::Queued => true,
+                Sent::Overflowed => {
+                    client.listens = false;
+                    client.events.send(ToClient::Behind, FRAME_BYTES) != Sent::Closed
+                }
+                Sent::Closed => false,
+            }
+        });
+    }
+
+    /// Sends the state of things to one front end, which listens from now on.
+    pub(super) fn subscribe(&mut self, id: ClientId, snapshot: Snapshot) {
+        let bytes = snapshot.agents.iter().flat_map(|agent| &agent.items).map(item_bytes).sum();
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.listens = true;
+            client.events.send(ToClient::Snapshot(Box::new(snapshot)), bytes);
+        }
+    }
+
+    /// Answers a command.
+    pub(super) fn reply(&mut self, to: Asker, reply: Reply) {
+        let bytes = match &reply {
+            Reply::Transcript(page) => page.items.iter().map(item_bytes).sum(),
+            Reply::Sessions(rows) => rows.len() * FRAME_BYTES * 3,
+            _ => FRAME_BYTES,
+        };
+        if let Some(client) = self.clients.get(&to.client) {
+            client.events.send(ToClient::Reply { id: to.id, reply }, bytes);
+        }
+    }
+}
+
+/// About how many bytes an event takes in memory.
+fn event_bytes(event: &Event) -> usize {
+    FRAME_BYTES
+        + match event {
+            Event::ItemChanged { item, .. } => item_bytes(item),
+            Event::TextAppended { text, .. } | Event::Noticed { text, .. } => text.len(),
+            Event::TranscriptReset { items, .. } => items.iter().map(item_bytes).sum(),
+            Event::AskOpened { ask } => value_bytes(&ask.input),
+            Event::LayoutSaved { layout } => value_bytes(layout),
+            Event::AgentChanged { agent } => {
+                agent.queue.iter().map(|queued| queued.text.len()).sum::<usize>() + FRAME_BYTES
+            }
+            Event::AgentRemoved { .. }
+            | Event::AskClosed { .. }
+            | Event::LeaseMoved { .. }
+            | Event::WriteRefused { .. }
+            | Event::WorkspaceChanged { .. }
+            | Event::Closing => 0,
+        }
+}
+
+fn item_bytes(item: &Item) -> usize {
+    FRAME_BYTES
+        + match &item.body {
+            Body::Prompt { text, .. }
+            | Body::Text { text }
+            | Body::Thinking { text }
+            | Body::Notice { text, .. } => text.len(),
+            Body::Raw { line } => line.len(),
+            Body::Tool(tool) => {
+                let result = tool.result.as_ref().map_or(0, |result| {
+                    let lines = result.hunks.iter().flat_map(|hunk| &hunk.lines);
+                    result.text.len() + lines.map(|line| line.len() + 24).sum::<usize>()
+                });
+                value_bytes(&tool.input) + result
+            }
+            Body::Todo { entries } => entries.iter().map(|entry| entry.text.len() + 24).sum(),
+            Body::TurnEnd(_) => 0,
+        }
+}
+
+fn value_bytes(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::String(text) => text.len() + 24,
+        serde_json::Value::Array(all) => all.iter().map(value_bytes).sum(),
+        serde_json::Value::Object(fields) => {
+            fields.iter().map(|(key, value)| key.len() + 24 + value_bytes(value)).sum()
+        }
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => 16,
+    }
+}

@@ -1,0 +1,216 @@
+//! The engine's loop: one task that owns the state and does what it says.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::event::ToEngine;
+use super::input::{Asker, ClientId, Input};
+use super::link::{self, COMMANDS, EventSender, Link};
+use super::perform::Performer;
+use super::state::{Setup, State};
+use crate::agent::Said;
+use crate::arbiter::Table;
+use crate::history::Store;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::time::{Mono, Now, Wall};
+
+/// Results of jobs that may wait for the loop; a job that has more waits.
+const INPUTS: usize = 1024;
+
+/// Words of agents that may wait for the loop; an agent that says more waits.
+const SAID: usize = 512;
+
+/// Commands of all front ends that may wait for the loop; a front end that sends more waits.
+const ALL_COMMANDS: usize = 256;
+
+/// Durable writes that may be under way; more grants than this are refused.
+pub(super) const TICKETS: usize = 4096;
+
+/// What the loop takes in before it looks at the other queues again.
+const TURN: usize = 256;
+
+/// How long agents get to end before the engine ends without them.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// Everything that an engine needs.
+#[derive(Debug)]
+pub struct Parts {
+    /// What the state is told.
+    pub setup: Setup,
+    /// Where everything is kept.
+    pub store: Store,
+    /// Leases and observations of former engines.
+    pub table: Table,
+    /// Where the history lies, for readers.
+    pub history: PathBuf,
+}
+
+/// A running engine.
+#[derive(Debug)]
+pub struct Engine {
+    doors: mpsc::Sender<Door>,
+    ended: Option<oneshot::Receiver<()>>,
+}
+
+/// Makes links to a running engine; can be cloned and sent.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    doors: mpsc::Sender<Door>,
+}
+
+#[derive(Debug)]
+struct Door {
+    events: EventSender,
+    commands: mpsc::Receiver<ToEngine>,
+}
+
+impl Engine {
+    /// Starts an engine on the current runtime.
+    pub fn start(parts: Parts) -> Self {
+        let (doors, incoming) = mpsc::channel(16);
+        let (done, ended) = oneshot::channel();
+        tokio::spawn(async move {
+            serve(parts, incoming).await;
+            // Nobody may be waiting for the end, which is fine.
+            let _ = done.send(());
+        });
+        Self { doors, ended: Some(ended) }
+    }
+
+    /// A new front end's link.
+    pub async fn connect(&self) -> Result<Link, Failure> {
+        self.connector().connect().await
+    }
+
+    /// Something that makes links.
+    pub fn connector(&self) -> Connector {
+        Connector { doors: self.doors.clone() }
+    }
+
+    /// Waits until the engine has ended.
+    pub async fn ended(&mut self) {
+        if let Some(ended) = self.ended.take() {
+            // An error means that the task is gone, which is an end as well.
+            let _ = ended.await;
+        }
+    }
+}
+
+impl Connector {
+    /// A new front end's link.
+    pub async fn connect(&self) -> Result<Link, Failure> {
+        let (sender, events) = link::events();
+        let (commands, incoming) = mpsc::channel(COMMANDS);
+        let door = Door { events: sender, commands: incoming };
+        self.doors
+            .send(door)
+            .await
+            .map_err(|_| Failure::new(FailureKind::Unreachable, "the engine has ended"))?;
+        Ok(Link { commands, events })
+    }
+}
+
+struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    fn now(&self) -> Now {
+        let mono = Mono(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let wall = Wall(i64::try_from(unix.as_millis()).unwrap_or(i64::MAX));
+        Now { mono, wall }
+    }
+}
+
+async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
+    let clock = Clock { start: Instant::now() };
+    let (inputs, mut results) = mpsc::channel::<Input>(INPUTS);
+    let (said, mut words) = mpsc::channel::<Said>(SAID);
+    let (stored, mut durable) = mpsc::channel::<Input>(TICKETS);
+    let (asked, mut commands) = mpsc::channel::<(ClientId, Option<ToEngine>)>(ALL_COMMANDS);
+    let mut clients = JoinSet::new();
+    let mut next_client = 1;
+    let root = PathBuf::from(&parts.setup.workspace.root);
+    let mut state = State::new(parts.setup, parts.table, clock.now());
+    let mut performer = Performer::new(root, parts.store, parts.history, inputs, said, stored);
+    performer.begin();
+    let mut farewell = None;
+    loop {
+        let due = performer.wake_at().map(|at| clock.start + Duration::from_millis(at.0));
+        let mut batch = Vec::new();
+        tokio::select! {
+            biased;
+            Some(door) = doors.recv() => {
+                let id = ClientId(next_client);
+                next_client += 1;
+                performer.publisher.add(id, door.events);
+                clients.spawn(forward(id, door.commands, asked.clone()));
+            }
+            Some(input) = durable.recv() => batch.push(input),
+            Some((client, command)) = commands.recv() => match command {
+                Some(ToEngine { id, command }) => {
+                    batch.push(Input::Command { from: Asker { client, id }, command });
+                }
+                None => performer.publisher.remove(client),
+            },
+            Some(input) = results.recv() => batch.push(input),
+            Some(said) = words.recv() => batch.push(Input::Said(said)),
+            () = sleep_until(due), if due.is_some() => batch.push(Input::Tick),
+            () = sleep_until(farewell), if farewell.is_some() => break,
+        }
+        while batch.len() < TURN
+            && let Ok(input) = durable.try_recv()
+        {
+            batch.push(input);
+        }
+        while batch.len() < TURN
+            && let Ok(input) = results.try_recv()
+        {
+            batch.push(input);
+        }
+        while batch.len() < TURN
+            && let Ok(said) = words.try_recv()
+        {
+            batch.push(Input::Said(said));
+        }
+        for input in batch {
+            for effect in state.update(clock.now(), input) {
+                performer.perform(effect, &state).await;
+            }
+        }
+        performer.flush().await;
+        if performer.ended() {
+            break;
+        }
+        if state.closing() && farewell.is_none() {
+            farewell = Some(Instant::now() + FAREWELL);
+        }
+    }
+    performer.close().await;
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Carries one front end's commands into the loop, and word of its end.
+async fn forward(
+    id: ClientId,
+    mut commands: mpsc::Receiver<ToEngine>,
+    asked: mpsc::Sender<(ClientId, Option<ToEngine>)>,
+) {
+    while let Some(command) = commands.recv().await {
+        if asked.send((id, Some(command))).await.is_err() {
+            return;
+        }
+    }
+    // The loop may have ended first.
+    let _ = asked.send((id, None)).await;
+}

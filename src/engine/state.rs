@@ -1,0 +1,320 @@
+//! The engine's state: a plain value that [`State::update`] changes and that never acts itself.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::effect::Effect;
+use super::event::{AgentSnapshot, Event, RefusedAttempt, Snapshot, WorkspaceInfo};
+use super::fold::{Change, Fold};
+use super::input::{Asker, Input, Ticket};
+use super::update::asks::OpenAsk;
+use super::update::writes::Op;
+use crate::arbiter::Table;
+use crate::history::record::Record;
+use crate::model::agent::{AgentInfo, AgentSpec};
+use crate::model::id::{AgentId, AskId, CallId, IdSource, OpId, RequestId, SessionId};
+use crate::model::lease::{LeaseInfo, Owner};
+use crate::model::path::{Hash, WorkPath};
+use crate::model::session::{BenchRow, SessionRow};
+use crate::model::time::{Mono, Now, Wall};
+use crate::supervisor::life::Life;
+
+/// Refused writes that are kept for the locks view.
+pub(super) const KEPT_REFUSALS: usize = 100;
+
+/// What the engine is told once, at its start.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The workspace.
+    pub workspace: WorkspaceInfo,
+    /// Where ids begin.
+    pub seed: u64,
+    /// The program of the Claude back end; empty: not found.
+    pub claude: Vec<String>,
+    /// The program of the demo agent; a script's path follows it.
+    pub script: Vec<String>,
+    /// What agents are told about the bench, behind their system prompt.
+    pub appendix: Option<String>,
+    /// How long a write may wait inside a tool call, in milliseconds.
+    pub wait_ms: u64,
+    /// Whether writes are arbitrated at all. Without it agents overwrite each other: it exists to
+    /// show that, and for nothing else.
+    pub arbitrate: bool,
+    /// Tools that no agent of this bench gets.
+    pub disallowed_tools: Vec<String>,
+}
+
+/// An agent as the engine knows it.
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) info: AgentInfo,
+    pub(super) spec: AgentSpec,
+    pub(super) row: SessionRow,
+    pub(super) fold: Fold,
+    pub(super) life: Life,
+    /// Which start of the process counts; what a former one says late is ignored.
+    pub(super) run: u64,
+    /// What it is to be told at its next step.
+    pub(super) tells: Vec<String>,
+    pub(super) next_prompt: u64,
+    /// Background tasks by their id; sub-agents among them are owners of their own.
+    pub(super) background: BTreeMap<String, String>,
+    /// Who waits to hear that it started.
+    pub(super) starter: Option<Asker>,
+    /// Whether it goes off the bench once its process is gone.
+    pub(super) leaving: bool,
+    /// When its life wants to be told that time has passed.
+    pub(super) wake: Option<Mono>,
+    /// Whether the back end's conversation is branched off at the start.
+    pub(super) fork: bool,
+    /// The row as front ends last saw it, so that only changes are published.
+    pub(super) shown: Option<AgentInfo>,
+}
+
+/// What happens once records are durable.
+#[derive(Debug)]
+pub(super) enum AfterStore {
+    /// The grant of this request is carried out.
+    Grant { op: OpId, note: Option<String> },
+}
+
+/// Time and effects of one step.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) now: Now,
+    pub(super) out: Vec<Effect>,
+}
+
+impl Step {
+    pub(super) fn publish(&mut self, event: Event) {
+        self.out.push(Effect::Publish(event));
+    }
+
+    pub(super) fn store(&mut self, record: Record) {
+        self.out.push(Effect::Store(record));
+    }
+}
+
+/// Everything that the engine knows.
+#[derive(Debug)]
+pub struct State {
+    pub(super) setup: Setup,
+    pub(super) ids: IdSource,
+    pub(super) agents: BTreeMap<AgentId, Agent>,
+    pub(super) last_agent: u32,
+    pub(super) last_run: u64,
+    pub(super) asks: BTreeMap<AskId, OpenAsk>,
+    pub(super) last_ask: u64,
+    pub(super) table: Table,
+    pub(super) ops: HashMap<OpId, Op>,
+    pub(super) last_op: u64,
+    pub(super) calls: HashMap<(AgentId, CallId), OpId>,
+    /// Shell commands that run now, by call.
+    pub(super) shells: HashMap<(AgentId, CallId), super::update::shell::Shell>,
+    /// Reads of agents that are being compared with the disk.
+    pub(super) reads: HashMap<(AgentId, CallId), (Owner, RequestId)>,
+    pub(super) tickets: HashMap<Ticket, AfterStore>,
+    pub(super) last_ticket: u64,
+    /// The content that each file had after its last change that we know of.
+    pub(super) versions: HashMap<WorkPath, Option<Hash>>,
+    pub(super) refused: VecDeque<RefusedAttempt>,
+    /// Names of owners that are no agents of the bench (any more).
+    pub(super) names: HashMap<SessionId, String>,
+    pub(super) layout: Option<serde_json::Value>,
+    pub(super) closing: bool,
+    /// Monotonic and wall time of one moment, to turn one into the other.
+    pub(super) epoch: Now,
+    pub(super) wake_at: Option<Mono>,
+}
+
+impl State {
+    /// An empty bench at the moment `now`, with the leases and observations of `table`.
+    pub fn new(setup: Setup, table: Table, now: Now) -> Self {
+        Self {
+            ids: IdSource::new(setup.seed),
+            setup,
+            agents: BTreeMap::new(),
+            last_agent: 0,
+            last_run: 0,
+            asks: BTreeMap::new(),
+            last_ask: 0,
+            table,
+            ops: HashMap::new(),
+            last_op: 0,
+            calls: HashMap::new(),
+            shells: HashMap::new(),
+            reads: HashMap::new(),
+            tickets: HashMap::new(),
+            last_ticket: 0,
+            versions: HashMap::new(),
+            refused: VecDeque::new(),
+            names: HashMap::new(),
+            layout: None,
+            closing: false,
+            epoch: now,
+            wake_at: None,
+        }
+    }
+
+    /// Whether the engine is on its way to its end.
+    pub fn closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Takes in what happened and says what is to be done. It cannot fail: a refusal is an effect.
+    pub fn update(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        let mut step = Step { now, out: Vec::new() };
+        self.dispatch(&mut step, input);
+        self.arm(&mut step);
+        step.out
+    }
+
+    /// Asks to be woken at the earliest time at which something is due.
+    fn arm(&mut self, step: &mut Step) {
+        let lives = self.agents.values().filter_map(|agent| agent.wake);
+        let due = lives.chain(self.table.next_wake()).min();
+        if due != self.wake_at {
+            self.wake_at = due;
+            if let Some(at) = due {
+                step.out.push(Effect::WakeAt(at));
+            }
+        }
+    }
+
+    /// The state as a front end sees it first.
+    pub fn snapshot(&self, seq: u64) -> Snapshot {
+        let agents = self.agents.values().map(|agent| {
+            let (items, more_before) = agent.fold.items();
+            AgentSnapshot { info: agent.info.clone(), items, more_before }
+        });
+        Snapshot {
+            seq,
+            workspace: self.setup.workspace.clone(),
+            agents: agents.collect(),
+            asks: self.asks.values().map(|open| open.ask.clone()).collect(),
+            leases: self.leases(),
+            refused: self.refused.iter().cloned().collect(),
+            layout: self.layout.clone(),
+        }
+    }
+
+    /// The leases as rows.
+    pub(super) fn leases(&self) -> Vec<LeaseInfo> {
+        self.table.leases().map(|(path, lease)| self.lease_info(path, lease)).collect()
+    }
+
+    pub(super) fn lease_info(&self, path: &str, lease: &crate::arbiter::Lease) -> LeaseInfo {
+        LeaseInfo {
+            path: path.to_owned(),
+            owner: lease.owner.clone(),
+            owner_name: self.owner_name(&lease.owner),
+            state: lease.state,
+            since: self.wall_of(lease.since),
+            until: lease.until.map(|until| self.wall_of(until)),
+            reason: lease.reason.clone(),
+            queue: lease.queue.iter().map(|owner| self.owner_name(owner)).collect(),
+        }
+    }
+
+    /// What people call an owner.
+    pub(super) fn owner_name(&self, owner: &Owner) -> String {
+        match owner {
+            Owner::User => "you".to_owned(),
+            Owner::External => "somebody outside".to_owned(),
+            Owner::Session(session, sub) => {
+                let agent = self.agents.values().find(|agent| agent.row.id == *session);
+                let name = agent
+                    .map(|agent| agent.info.name.clone())
+                    .or_else(|| self.names.get(session).cloned())
+                    .unwrap_or_else(|| "a former session".to_owned());
+                match sub {
+                    Some(sub) => format!("{name}/{}", short(sub.as_str())),
+                    None => name,
+                }
+            }
+        }
+    }
+
+    /// The wall time of a moment of the monotonic clock.
+    pub(super) fn wall_of(&self, at: Mono) -> Wall {
+        let ahead = i64::try_from(at.0).unwrap_or(i64::MAX);
+        let epoch = i64::try_from(self.epoch.mono.0).unwrap_or(0);
+        Wall(self.epoch.wall.0.saturating_add(ahead.saturating_sub(epoch)))
+    }
+
+    pub(super) fn next_op(&mut self) -> OpId {
+        self.last_op += 1;
+        OpId(self.last_op)
+    }
+
+    /// The agent whose session this is.
+    pub(super) fn agent_of(&self, owner: &Owner) -> Option<AgentId> {
+        let session = owner.session()?;
+        self.agents.iter().find(|(_, agent)| agent.row.id == *session).map(|(id, _)| *id)
+    }
+
+    /// Publishes and stores what became of an agent's transcript.
+    pub(super) fn tell_changes(&self, step: &mut Step, id: AgentId, changes: Vec<Change>) {
+        let Some(agent) = self.agents.get(&id) else { return };
+        let session = agent.row.id.clone();
+        for change in changes {
+            match change {
+                Change::Item(item) => {
+                    let stored = Box::new(item.clone());
+                    step.store(Record::Item { session: session.clone(), item: stored });
+                    step.publish(Event::ItemChanged { agent: id, item: Box::new(item) });
+                }
+                Change::Grown { item, text } => {
+                    let session = session.clone();
+                    step.store(Record::Tail { session, item, text: text.clone() });
+                    step.publish(Event::TextAppended { agent: id, item, text });
+                }
+            }
+        }
+    }
+
+    /// Publishes an agent's row if it changed since it was last published.
+    pub(super) fn show(&mut self, step: &mut Step, id: AgentId) {
+        let Some(agent) = self.agents.get_mut(&id) else { return };
+        agent.info.state = agent.life.state();
+        agent.info.trouble = agent.life.trouble().map(str::to_owned);
+        if agent.shown.as_ref() != Some(&agent.info) {
+            agent.shown = Some(agent.info.clone());
+            step.publish(Event::AgentChanged { agent: Box::new(agent.info.clone()) });
+        }
+    }
+
+    /// Stores an agent's session as it is now.
+    pub(super) fn store_session(&mut self, step: &mut Step, id: AgentId) {
+        let branch = self.setup.workspace.branch.clone();
+        let Some(agent) = self.agents.get_mut(&id) else { return };
+        agent.row.updated_at = step.now.wall;
+        agent.row.branch = branch;
+        agent.row.messages = agent.fold.count();
+        agent.row.usage = agent.info.usage;
+        agent.row.agent.clone_from(&agent.info.name);
+        agent.row.title.clone_from(&agent.info.title);
+        agent.row.backend_session_id.clone_from(&agent.info.backend_session_id);
+        agent.row.last_state = match serde_json::to_value(agent.life.state()) {
+            Ok(serde_json::Value::String(word)) => word,
+            _ => String::new(),
+        };
+        step.store(Record::Session(Box::new(agent.row.clone())));
+    }
+
+    /// Stores which sessions the bench has, so that it can be resumed as a whole.
+    pub(super) fn store_bench(&self, step: &mut Step) {
+        if self.agents.is_empty() || self.closing {
+            return;
+        }
+        step.store(Record::Bench(BenchRow {
+            workspace: self.setup.workspace.root.clone(),
+            saved_at: step.now.wall,
+            sessions: self.agents.values().map(|agent| agent.row.id.clone()).collect(),
+            layout: self.layout.clone().unwrap_or_default(),
+        }));
+    }
+}
+
+fn short(id: &str) -> &str {
+    &id[..id.floor_char_boundary(6)]
+}

@@ -1,0 +1,76 @@
+//! The engine's step: input in, effects out. Each file below deals with one kind of input.
+
+mod agents;
+pub(super) mod asks;
+mod calls;
+mod commands;
+mod decisions;
+mod locks;
+mod reports;
+mod sessions;
+pub(super) mod shell;
+mod tools;
+pub(super) mod writes;
+
+use super::effect::Effect;
+use super::event::Event;
+use super::input::Input;
+use super::state::{AfterStore, State, Step};
+use crate::arbiter;
+use crate::supervisor::life;
+
+impl State {
+    pub(super) fn dispatch(&mut self, step: &mut Step, input: Input) {
+        match input {
+            Input::Command { from, command } => self.command(step, from, command),
+            Input::Said(said) => self.said(step, said),
+            Input::Spawned { agent, run, result } => self.spawned(step, agent, run, result),
+            Input::Resolved { op, place } => self.resolved(step, op, place),
+            Input::Inspected { op, disk, base } => self.inspected(step, op, disk, base),
+            Input::Shown { agent, call, seen } => self.shown(step, agent, &call, seen),
+            Input::Written { op, disk, result } => self.written(step, op, disk, result),
+            Input::FileRead { op, disk } => self.file_read(step, op, disk),
+            Input::Scanned { agent, call, after, found } => {
+                self.scanned(step, agent, &call, after, found);
+            }
+            Input::Stored { ticket, result } => match self.tickets.remove(&ticket) {
+                Some(AfterStore::Grant { op, note }) => self.granted(step, op, note, result),
+                None => {}
+            },
+            Input::Loaded { from, how, result } => self.loaded(step, from, how, result),
+            Input::BenchLoaded { from, result } => self.bench_loaded(step, from, result),
+            Input::SessionOpened { agent, result } => self.session_opened(step, agent, result),
+            Input::Answered { from, reply } => step.out.push(Effect::Reply { to: from, reply }),
+            Input::Branch(branch) => {
+                if self.setup.workspace.branch != branch {
+                    self.setup.workspace.branch = branch;
+                    let workspace = self.setup.workspace.clone();
+                    step.publish(Event::WorkspaceChanged { workspace });
+                }
+            }
+            Input::Buried(sessions) => {
+                for session in sessions {
+                    self.decide(step, arbiter::Input::Gone { session });
+                }
+            }
+            Input::Tick => self.tick(step),
+        }
+    }
+
+    fn tick(&mut self, step: &mut Step) {
+        self.wake_at = None;
+        self.decide(step, arbiter::Input::Tick);
+        let now = step.now.mono;
+        let due =
+            self.agents.iter_mut().filter(|(_, agent)| agent.wake.is_some_and(|at| at <= now));
+        let due: Vec<_> = due
+            .map(|(id, agent)| {
+                agent.wake = None;
+                *id
+            })
+            .collect();
+        for id in due {
+            self.live(step, id, life::Event::Tick);
+        }
+    }
+}

@@ -1,0 +1,510 @@
+//! Agents: starting, prompting, interrupting, stopping, removing.
+
+use std::sync::Arc;
+
+use crate::agent::{Launch, Order};
+use crate::arbiter;
+use crate::engine::command::Reply;
+use crate::engine::effect::Effect;
+use crate::engine::event::Event;
+use crate::engine::fold::Fold;
+use crate::engine::input::Asker;
+use crate::engine::state::{Agent, State, Step};
+use crate::history::record::Record;
+use crate::model::agent::{AgentInfo, AgentSpec, AgentState, Backend, QueuedPrompt};
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::id::{AgentId, SessionId};
+use crate::model::permission::PermissionMode;
+use crate::model::session::SessionRow;
+use crate::model::transcript::{Level, Speaker};
+use crate::model::usage::Usage;
+use crate::supervisor::life::{self, Life, Limits};
+
+/// Names for agents that get none, in this order.
+const NAMES: [&str; 16] = [
+    "blue", "red", "green", "amber", "violet", "teal", "rose", "lime", "coral", "slate", "gold",
+    "mint", "plum", "rust", "sky", "moss",
+];
+
+/// Characters of a prompt that make a title.
+const TITLE: usize = 80;
+
+/// Prompts that may wait for one agent; more are refused.
+const QUEUE: usize = 100;
+
+impl State {
+    pub(in crate::engine) fn agent(&self, id: AgentId) -> Result<&Agent, Failure> {
+        self.agents.get(&id).ok_or_else(|| no_agent(id))
+    }
+
+    fn agent_mut(&mut self, id: AgentId) -> Result<&mut Agent, Failure> {
+        self.agents.get_mut(&id).ok_or_else(|| no_agent(id))
+    }
+
+    pub(super) fn start_agent(
+        &mut self,
+        step: &mut Step,
+        from: Asker,
+        mut spec: AgentSpec,
+    ) -> Result<(), Failure> {
+        if spec.name.is_empty() {
+            spec.name = self.free_name();
+        }
+        self.check_name(&spec.name)?;
+        let session = self.ids.session(step.now.wall.0);
+        let title = spec.prompt.as_deref().map(title_of).unwrap_or_default();
+        let row = SessionRow {
+            id: session,
+            backend_session_id: None,
+            title,
+            workspace: self.setup.workspace.root.clone(),
+            cwd: self.cwd_of(&spec),
+            branch: self.setup.workspace.branch.clone(),
+            backend: spec.backend,
+            agent: spec.name.clone(),
+            started_at: step.now.wall,
+            updated_at: step.now.wall,
+            turns: 0,
+            messages: 0,
+            usage: Usage::default(),
+            last_state: String::new(),
+            forked_from: None,
+            spec: AgentSpec { prompt: None, ..spec.clone() },
+        };
+        let prompt = spec.prompt.take();
+        let id = self.add_agent(step, row, Fold::default(), Some(from));
+        if let Some(text) = prompt {
+            self.enqueue(step, id, text);
+        }
+        self.show(step, id);
+        Ok(())
+    }
+
+    /// Puts an agent on the bench and claims its session; its process starts once that is done.
+    pub(super) fn add_agent(
+        &mut self,
+        step: &mut Step,
+        row: SessionRow,
+        fold: Fold,
+        starter: Option<Asker>,
+    ) -> AgentId {
+        self.last_agent += 1;
+        let id = AgentId(self.last_agent);
+        let info = AgentInfo {
+            id,
+            name: row.agent.clone(),
+            session_id: row.id.clone(),
+            backend_session_id: row.backend_session_id.clone(),
+            backend: row.backend,
+            state: AgentState::Starting,
+            model: row.spec.model.clone(),
+            permission_mode: row.spec.permission_mode,
+            guard: self.setup.workspace.guard,
+            usage: row.usage,
+            holds: Vec::new(),
+            waits_for: None,
+            pid: None,
+            title: row.title.clone(),
+            queue: Vec::new(),
+            activity: None,
+            background: Vec::new(),
+            commands: Arc::from([]),
+            models: Arc::from([]),
+            trouble: None,
+        };
+        let session = row.id.clone();
+        let (name, task) = (row.agent.clone(), row.title.clone());
+        let agent = Agent {
+            info,
+            spec: row.spec.clone(),
+            row,
+            fold,
+            life: Life::new(Limits::default()),
+            run: 0,
+            tells: Vec::new(),
+            next_prompt: 0,
+            background: std::collections::BTreeMap::new(),
+            starter,
+            leaving: false,
+            wake: None,
+            fork: false,
+            shown: None,
+        };
+        self.agents.insert(id, agent);
+        self.decide(step, arbiter::Input::Named { session: session.clone(), name, task });
+        step.out.push(Effect::OpenSession { agent: id, session });
+        id
+    }
+
+    pub(in crate::engine) fn session_opened(
+        &mut self,
+        step: &mut Step,
+        id: AgentId,
+        result: Result<(), Failure>,
+    ) {
+        let Some(agent) = self.agents.get(&id) else { return };
+        let running = agent.life.lives();
+        match result {
+            Ok(()) => {
+                self.store_session(step, id);
+                self.store_bench(step);
+                if !running {
+                    self.live(step, id, life::Event::RestartWanted);
+                }
+            }
+            Err(failure) if running => {
+                step.publish(Event::Noticed { level: Level::Error, text: failure.to_string() });
+            }
+            Err(failure) => self.drop_unstarted(step, id, failure),
+        }
+    }
+
+    /// Starts an agent's process.
+    fn spawn(&mut self, step: &mut Step, id: AgentId) {
+        let launch = match self.agent(id).and_then(|agent| self.launch(agent)) {
+            Ok(launch) => launch,
+            Err(failure) => return self.drop_unstarted(step, id, failure),
+        };
+        self.last_run += 1;
+        let run = self.last_run;
+        let Some(agent) = self.agents.get_mut(&id) else { return };
+        agent.run = run;
+        let backend = agent.row.backend;
+        step.out.push(Effect::Spawn { agent: id, run, backend, launch: Box::new(launch) });
+        self.show(step, id);
+    }
+
+    fn launch(&self, agent: &Agent) -> Result<Launch, Failure> {
+        let spec = &agent.spec;
+        let program = match (agent.row.backend, spec.command.as_slice()) {
+            (Backend::Claude, []) if self.setup.claude.is_empty() => {
+                return Err(Failure::new(FailureKind::AgentStart, "Claude Code is not installed")
+                    .hint("`benchdog install claude` installs it, or set `claude.command`"));
+            }
+            (Backend::Claude, []) => self.setup.claude.clone(),
+            (Backend::Script, []) => self.setup.script.clone(),
+            (Backend::Script, [script]) if script.ends_with(".toml") => {
+                let mut program = self.setup.script.clone();
+                program.push(script.clone());
+                program
+            }
+            (_, command) => command.to_vec(),
+        };
+        let mut disallowed_tools = spec.disallowed_tools.clone();
+        disallowed_tools.extend(self.setup.disallowed_tools.iter().cloned());
+        Ok(Launch {
+            program,
+            cwd: agent.row.cwd.clone().into(),
+            env: spec.env.clone(),
+            model: agent.info.model.clone().or_else(|| spec.model.clone()),
+            mode: agent.info.permission_mode,
+            allowed_tools: spec.allowed_tools.clone(),
+            disallowed_tools,
+            max_turns: spec.max_turns,
+            max_budget_usd: spec.max_budget_usd,
+            resume: agent.info.backend_session_id.clone(),
+            fork: agent.fork,
+            system_appendix: self.setup.appendix.clone(),
+        })
+    }
+
+    pub(in crate::engine) fn spawned(
+        &mut self,
+        step: &mut Step,
+        id: AgentId,
+        run: u64,
+        result: Result<Option<u32>, Failure>,
+    ) {
+        let Some(agent) = self.agents.get_mut(&id).filter(|agent| agent.run == run) else { return };
+        match result {
+            Ok(pid) => {
+                agent.info.pid = pid;
+                if let Some(to) = agent.starter.take() {
+                    step.out.push(Effect::Reply { to, reply: Reply::Agent(id) });
+                }
+                self.show(step, id);
+            }
+            Err(failure) if agent.starter.is_some() => self.drop_unstarted(step, id, failure),
+            Err(failure) => {
+                let trouble = failure.to_string();
+                self.live(step, id, life::Event::Exited { expected: false, trouble });
+            }
+        }
+    }
+
+    /// Takes an agent off the bench that never ran, and says why.
+    fn drop_unstarted(&mut self, step: &mut Step, id: AgentId, failure: Failure) {
+        let Some(agent) = self.agents.remove(&id) else { return };
+        step.store(Record::Close { session: agent.row.id.clone() });
+        self.decide(step, arbiter::Input::Gone { session: agent.row.id });
+        if agent.shown.is_some() {
+            step.publish(Event::AgentRemoved { agent: id });
+        }
+        match agent.starter {
+            Some(to) => step.out.push(Effect::Reply { to, reply: Reply::Failed(failure) }),
+            None => {
+                let text = failure.to_string();
+                step.publish(Event::Noticed { level: Level::Error, text });
+            }
+        }
+        self.end_if_done(step);
+    }
+
+    pub(super) fn send(
+        &mut self,
+        step: &mut Step,
+        id: AgentId,
+        text: String,
+    ) -> Result<(), Failure> {
+        if text.trim().is_empty() {
+            return Err(Failure::new(FailureKind::Usage, "the prompt is empty"));
+        }
+        let agent = self.agent_mut(id)?;
+        if agent.info.queue.len() >= QUEUE {
+            let text = format!("{QUEUE} prompts wait for {} already", agent.info.name);
+            return Err(Failure::new(FailureKind::Failed, text).hint("take some back first"));
+        }
+        let first = agent.info.title.is_empty();
+        if first {
+            agent.info.title = title_of(&text);
+        }
+        let (session, name) = (agent.row.id.clone(), agent.info.name.clone());
+        let task = agent.info.title.clone();
+        let dead = agent.life.state() == AgentState::Dead;
+        self.enqueue(step, id, text);
+        if first {
+            self.decide(step, arbiter::Input::Named { session, name, task });
+            self.store_session(step, id);
+        }
+        if dead {
+            // Somebody who writes to an ended agent wants it to go on.
+            self.live(step, id, life::Event::RestartWanted);
+        }
+        self.show(step, id);
+        Ok(())
+    }
+
+    /// Puts a prompt behind those that wait; it is sent when the agent is free.
+    pub(super) fn enqueue(&mut self, step: &mut Step, id: AgentId, text: String) {
+        let Some(agent) = self.agents.get_mut(&id) else { return };
+        agent.next_prompt += 1;
+        agent.info.queue.push(QueuedPrompt { id: agent.next_prompt, text });
+        self.live(step, id, life::Event::PromptQueued);
+    }
+
+    /// Gives an agent the prompt that has waited longest.
+    fn send_next(&mut self, step: &mut Step, id: AgentId) {
+        let uuid = self.ids.session(step.now.wall.0).0;
+        let Some(agent) = self.agents.get_mut(&id) else { return };
+        if agent.info.queue.is_empty() {
+            return;
+        }
+        let prompt = agent.info.queue.remove(0);
+        let changes = agent.fold.prompt(step.now.wall, prompt.text.clone(), Speaker::Person);
+        let order = Order::Prompt { text: prompt.text, uuid, composed: false };
+        self.tell_changes(step, id, changes);
+        step.out.push(Effect::Order { agent: id, order });
+    }
+
+    pub(super) fn unqueue(
+        &mut self,
+        step: &mut Step,
+        id: AgentId,
+        prompt: u64,
+    ) -> Result<(), Failure> {
+        let agent = self.agent_mut(id)?;
+        let before = agent.info.queue.len();
+        agent.info.queue.retain(|queued| queued.id != prompt);
+        if agent.info.queue.len() == before {
+            return Err(Failure::new(FailureKind::Failed, "that prompt is on its way already"));
+        }
+        self.live(step, id, life::Event::PromptTaken);
+        Ok(())
+    }
+
+    pub(super) fn interrupt(&mut self, step: &mut Step, id: AgentId) -> Result<(), Failure> {
+        let agent = self.agent(id)?;
+        if !agent.life.in_turn() && agent.background.is_empty() {
+            let text = format!("{} is not working", agent.info.name);
+            return Err(Failure::new(FailureKind::Failed, text));
+        }
+        step.out.push(Effect::Order { agent: id, order: Order::Interrupt });
+        Ok(())
+    }
+
+    pub(super) fn stop(&mut self, step: &mut Step, id: AgentId) -> Result<(), Failure> {
+        let agent = self.agent(id)?;
+        if !agent.life.lives() {
+            let text = format!("{} is not running", agent.info.name);
+            return Err(Failure::new(FailureKind::Failed, text));
+        }
+        self.live(step, id, life::Event::StopWanted);
+        self.show(step, id);
+        Ok(())
+    }
+
+    pub(super) fn restart(&mut self, step: &mut Step, id: AgentId) -> Result<(), Failure> {
+        self.agent(id)?;
+        self.live(step, id, life::Event::RestartWanted);
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, step: &mut Step, id: AgentId) -> Result<(), Failure> {
+        let agent = self.agent_mut(id)?;
+        agent.leaving = true;
+        if agent.life.lives() {
+            return self.stop(step, id);
+        }
+        self.take_off(step, id);
+        Ok(())
+    }
+
+    /// Takes an agent without a process off the bench.
+    pub(super) fn take_off(&mut self, step: &mut Step, id: AgentId) {
+        self.store_session(step, id);
+        let Some(agent) = self.agents.remove(&id) else { return };
+        self.names.insert(agent.row.id.clone(), agent.info.name);
+        step.store(Record::Close { session: agent.row.id });
+        step.publish(Event::AgentRemoved { agent: id });
+        self.store_bench(step);
+    }
+
+    pub(super) fn set_mode(
+        &mut self,
+        step: &mut Step,
+        id: AgentId,
+        mode: PermissionMode,
+    ) -> Result<(), Failure> {
+        let agent = self.agent_mut(id)?;
+        if mode == PermissionMode::BypassPermissions
+            && agent.spec.permission_mode != PermissionMode::BypassPermissions
+        {
+            let text = format!("{} was not started with bypassPermissions", agent.info.name);
+            return Err(
+                Failure::new(FailureKind::NeedsPerson, text).hint("start a new agent in that mode")
+            );
+        }
+        if agent.life.lives() {
+            step.out.push(Effect::Order { agent: id, order: Order::Mode(mode) });
+        }
+        // Shown at once: a front end that cycles through the modes needs the next one now. If the
+        // agent says no, its report puts it right.
+        agent.info.permission_mode = mode;
+        self.show(step, id);
+        Ok(())
+    }
+
+    pub(super) fn set_model(
+        &mut self,
+        step: &mut Step,
+        id: AgentId,
+        model: String,
+    ) -> Result<(), Failure> {
+        let agent = self.agent_mut(id)?;
+        agent.info.model = Some(model.clone());
+        if agent.life.lives() {
+            step.out.push(Effect::Order { agent: id, order: Order::Model(model) });
+        }
+        self.show(step, id);
+        Ok(())
+    }
+
+    pub(super) fn mark_seen(&mut self, step: &mut Step, id: AgentId) -> Result<(), Failure> {
+        self.agent(id)?;
+        self.live(step, id, life::Event::Seen);
+        self.show(step, id);
+        Ok(())
+    }
+
+    /// Tells an agent's life what happened and does what follows from it.
+    pub(super) fn live(&mut self, step: &mut Step, id: AgentId, event: life::Event) {
+        let Some(agent) = self.agents.get_mut(&id) else { return };
+        for effect in agent.life.update(step.now.mono, event) {
+            match effect {
+                life::Effect::Start => self.spawn(step, id),
+                life::Effect::Stop => {
+                    step.out.push(Effect::Order { agent: id, order: Order::Stop });
+                }
+                life::Effect::Kill => {
+                    step.out.push(Effect::Order { agent: id, order: Order::Kill });
+                }
+                life::Effect::SendNext => self.send_next(step, id),
+                // Published below, with everything else that changed about the agent.
+                life::Effect::Changed(_) => {}
+                life::Effect::WakeAt(at) => {
+                    if let Some(agent) = self.agents.get_mut(&id) {
+                        agent.wake = Some(at);
+                    }
+                }
+            }
+        }
+        self.show(step, id);
+    }
+
+    fn free_name(&self) -> String {
+        let taken = |name: &str| self.agents.values().any(|agent| agent.info.name == name);
+        let free = NAMES.into_iter().find(|name| !taken(name));
+        free.map_or_else(|| format!("agent-{}", self.last_agent + 1), str::to_owned)
+    }
+
+    /// Accepts a name that no other agent has and that a command line can carry.
+    pub(super) fn check_name(&self, name: &str) -> Result<(), Failure> {
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.chars().count() > 32 || !name.chars().all(plain) {
+            let text = format!("`{name}` is no name for an agent");
+            return Err(Failure::new(FailureKind::Usage, text)
+                .hint("at most 32 letters, digits, `-`, `_` and `.`"));
+        }
+        if name == "user" || name == "you" || name == "external" {
+            let text = format!("`{name}` is taken by the bench itself");
+            return Err(Failure::new(FailureKind::Usage, text));
+        }
+        if self.agents.values().any(|agent| agent.info.name == name) {
+            let text = format!("an agent called `{name}` is on the bench already");
+            return Err(Failure::new(FailureKind::Usage, text).hint("choose another name"));
+        }
+        Ok(())
+    }
+
+    /// A free name that resembles `wanted`.
+    pub(super) fn name_like(&self, wanted: &str) -> String {
+        if self.check_name(wanted).is_ok() {
+            return wanted.to_owned();
+        }
+        let numbered = (2..100).map(|n| format!("{wanted}-{n}"));
+        numbered
+            .into_iter()
+            .find(|name| self.check_name(name).is_ok())
+            .unwrap_or_else(|| self.free_name())
+    }
+
+    fn cwd_of(&self, spec: &AgentSpec) -> String {
+        let root = &self.setup.workspace.root;
+        match spec.cwd.as_deref() {
+            None | Some("" | ".") => root.clone(),
+            Some(below) if below.starts_with('/') => below.to_owned(),
+            Some(below) => format!("{root}/{below}"),
+        }
+    }
+}
+
+impl Agent {
+    /// The session's owner id for the arbiter.
+    pub(super) fn session(&self) -> SessionId {
+        self.row.id.clone()
+    }
+}
+
+fn no_agent(id: AgentId) -> Failure {
+    Failure::new(FailureKind::Failed, format!("there is no agent {id} on the bench"))
+        .hint("`benchdog agents` lists them")
+}
+
+/// The first line of a prompt, cut to the length of a title.
+pub(super) fn title_of(prompt: &str) -> String {
+    let line = prompt.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    match line.char_indices().nth(TITLE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}

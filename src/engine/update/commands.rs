@@ -1,0 +1,154 @@
+//! What front ends ask for.
+
+use crate::arbiter;
+use crate::engine::command::{Command, Reply};
+use crate::engine::effect::{Effect, Query};
+use crate::engine::event::Event;
+use crate::engine::input::{Asker, Resume};
+use crate::engine::state::{State, Step};
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::id::AgentId;
+use crate::model::lease::Owner;
+
+impl State {
+    pub(in crate::engine) fn command(&mut self, step: &mut Step, from: Asker, command: Command) {
+        if self.closing && !matches!(command, Command::Subscribe | Command::Shutdown) {
+            let failure = Failure::new(FailureKind::Unreachable, "the engine is shutting down");
+            return answer(step, from, Reply::Failed(failure));
+        }
+        let reply = match command {
+            Command::Subscribe => {
+                step.out.push(Effect::Subscribe(from));
+                Ok(Some(Reply::Done))
+            }
+            Command::StartAgent { spec } => self.start_agent(step, from, spec).map(|()| None),
+            Command::ResumeSession { session, fork, from_history } => {
+                let how = match (fork, from_history) {
+                    (_, true) => Resume::FromHistory,
+                    (true, false) => Resume::Fork,
+                    (false, false) => Resume::Continue,
+                };
+                self.resume(step, from, session, how).map(|()| None)
+            }
+            Command::ResumeBench => {
+                step.out.push(Effect::LoadBench { from });
+                Ok(None)
+            }
+            Command::Send { agent, text } => self.send(step, agent, text).map(done),
+            Command::Unqueue { agent, prompt } => self.unqueue(step, agent, prompt).map(done),
+            Command::Interrupt { agent } => self.interrupt(step, agent).map(done),
+            Command::StopAgent { agent } => self.stop(step, agent).map(done),
+            Command::RestartAgent { agent } => self.restart(step, agent).map(done),
+            Command::RemoveAgent { agent } => self.remove(step, agent).map(done),
+            Command::SetMode { agent, mode } => self.set_mode(step, agent, mode).map(done),
+            Command::SetModel { agent, model } => self.set_model(step, agent, model).map(done),
+            Command::MarkSeen { agent } => self.mark_seen(step, agent).map(done),
+            Command::AnswerAsk { ask, answer } => self.answer_ask(step, ask, answer).map(done),
+            Command::Steal { path, to } => self.owner_of(to).and_then(|to| {
+                self.check_path(&path)?;
+                self.decide(step, arbiter::Input::Steal { path, to });
+                Ok(Some(Reply::Done))
+            }),
+            Command::Release { path } => self.check_path(&path).map(|()| {
+                self.decide(step, arbiter::Input::Free { path });
+                Some(Reply::Done)
+            }),
+            Command::Pin { patterns, reason, to } => self
+                .owner_of(to)
+                .map(|owner| self.pin(step, from, owner, patterns, reason))
+                .map(|()| None),
+            Command::SaveLayout { layout } => {
+                self.layout = Some(layout.clone());
+                self.store_bench(step);
+                step.publish(Event::LayoutSaved { layout });
+                Ok(Some(Reply::Done))
+            }
+            Command::CallTool { name, tool, input } => {
+                self.call_tool(step, from, &name, &tool, &input).map(|()| None)
+            }
+            Command::ListAgents => {
+                let rows = self.agents.values().map(|agent| agent.info.clone()).collect();
+                Ok(Some(Reply::Agents(rows)))
+            }
+            Command::ListLocks => Ok(Some(Reply::Locks(self.leases()))),
+            Command::ListAsks => {
+                let asks = self.asks.values().map(|open| open.ask.clone()).collect();
+                Ok(Some(Reply::Asks(asks)))
+            }
+            Command::ListSessions { query } => ask_history(step, from, Query::Sessions(query)),
+            Command::ShowBench => ask_history(step, from, Query::Bench),
+            Command::ReadTranscript { session, before, limit } => {
+                ask_history(step, from, Query::Transcript { session, before, limit })
+            }
+            Command::RenameSession { session, title } => {
+                let open = self.agents.iter().find(|(_, agent)| agent.row.id == session);
+                if let Some(id) = open.map(|(id, _)| *id) {
+                    if let Some(agent) = self.agents.get_mut(&id) {
+                        agent.info.title.clone_from(&title);
+                    }
+                    self.show(step, id);
+                }
+                ask_history(step, from, Query::Rename { session, title })
+            }
+            Command::Shutdown => {
+                self.shut_down(step);
+                Ok(Some(Reply::Done))
+            }
+        };
+        match reply {
+            Ok(Some(reply)) => answer(step, from, reply),
+            Ok(None) => {}
+            Err(failure) => answer(step, from, Reply::Failed(failure)),
+        }
+    }
+
+    /// The owner that a front end means: an agent, or the person.
+    fn owner_of(&self, agent: Option<AgentId>) -> Result<Owner, Failure> {
+        match agent {
+            None => Ok(Owner::User),
+            Some(id) => self.agent(id).map(|agent| Owner::Session(agent.row.id.clone(), None)),
+        }
+    }
+
+    fn check_path(&self, path: &str) -> Result<(), Failure> {
+        if self.table.lease_of(path).is_some() {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::Failed, format!("nobody holds `{path}`"))
+            .hint("`benchdog locks` lists what is held"))
+    }
+
+    fn shut_down(&mut self, step: &mut Step) {
+        if self.closing {
+            return;
+        }
+        self.store_bench(step);
+        self.closing = true;
+        let ids: Vec<_> = self.agents.keys().copied().collect();
+        for id in ids {
+            self.live(step, id, crate::supervisor::life::Event::StopWanted);
+        }
+        self.end_if_done(step);
+    }
+
+    /// Ends the engine once it is closing and no agent runs any more.
+    pub(in crate::engine) fn end_if_done(&mut self, step: &mut Step) {
+        if self.closing && !self.agents.values().any(|agent| agent.life.lives()) {
+            step.publish(Event::Closing);
+            step.out.push(Effect::End);
+        }
+    }
+}
+
+fn done((): ()) -> Option<Reply> {
+    Some(Reply::Done)
+}
+
+fn answer(step: &mut Step, to: Asker, reply: Reply) {
+    step.out.push(Effect::Reply { to, reply });
+}
+
+fn ask_history(step: &mut Step, from: Asker, query: Query) -> Result<Option<Reply>, Failure> {
+    step.out.push(Effect::Query { from, query });
+    Ok(None)
+}

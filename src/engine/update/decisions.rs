@@ -1,0 +1,326 @@
+//! What the arbiter decides, and what follows from it for agents, front ends and the history.
+
+use super::writes::{Op, Phase, Purpose, Yes};
+use crate::agent::{AskVerdict, Order, Verdict};
+use crate::arbiter::{self, Seen};
+use crate::engine::effect::Effect;
+use crate::engine::event::{Event, RefusedAttempt};
+use crate::engine::input::Ticket;
+use crate::engine::state::{AfterStore, KEPT_REFUSALS, State, Step};
+use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Record};
+use crate::model::agent::Wait;
+use crate::model::failure::Failure;
+use crate::model::id::{AgentId, CallId, OpId};
+use crate::model::lease::{LeaseState, Owner, Refusal, RefusalCode};
+use crate::model::path::{Hash, WorkPath};
+use crate::model::permission::AskOutcome;
+use crate::model::transcript::{Level, ToolStatus};
+use crate::supervisor::life;
+
+impl State {
+    /// Asks the arbiter and does what it says. The only way to it.
+    pub(in crate::engine) fn decide(&mut self, step: &mut Step, input: arbiter::Input) {
+        let effects = self.table.decide(step.now.mono, input);
+        let mut leases = Vec::new();
+        for effect in effects {
+            match effect {
+                arbiter::Effect::Inspect { op, path, base } => {
+                    step.out.push(Effect::Inspect { op, path, base });
+                }
+                arbiter::Effect::Granted { op, note } => {
+                    self.store_grant(step, op, note, std::mem::take(&mut leases));
+                }
+                arbiter::Effect::Refused { op, refusal } => self.refuse(step, op, refusal),
+                arbiter::Effect::Waiting { op, path, holder, place } => {
+                    self.waits(step, op, &path, &holder, place);
+                }
+                arbiter::Effect::Moved { path, lease } => {
+                    leases.push(self.moved(step, path, lease));
+                }
+                arbiter::Effect::Knows { owner, path, observation } => {
+                    let knows = observation.map(|known| (known.hash, seen_word(known.seen)));
+                    let workspace = self.setup.workspace.root.clone();
+                    step.store(Record::Knows { workspace, owner, path, knows });
+                }
+                arbiter::Effect::Changed { path, owner, before, after, over } => {
+                    self.changed(step, path, owner, (before, after), over);
+                }
+                arbiter::Effect::Tell { owner, text } => self.tell(step, &owner, text),
+                // `State::arm` asks for the earliest wake-up of all parts at once.
+                arbiter::Effect::WakeAt(_) => {}
+            }
+        }
+        for record in leases {
+            step.store(record);
+        }
+    }
+
+    /// A lease moved: front ends see it, and the record of it is the caller's to store.
+    fn moved(&mut self, step: &mut Step, path: String, lease: Option<arbiter::Lease>) -> Record {
+        let info = lease.as_ref().map(|lease| self.lease_info(&path, lease));
+        self.refresh_holds(step, &path, lease.as_ref().map(|lease| &lease.owner));
+        let workspace = self.setup.workspace.root.clone();
+        let record = match &info {
+            Some(info) => Record::Lease(LeaseRow {
+                workspace,
+                path: path.clone(),
+                owner: info.owner.clone(),
+                state: info.state,
+                since: info.since,
+                until: info.until,
+                reason: info.reason.clone(),
+                pid: self.pid_of(&info.owner).filter(|_| info.state == LeaseState::Inflight),
+            }),
+            None => Record::Free { workspace, path: path.clone() },
+        };
+        step.publish(Event::LeaseMoved { path, lease: info });
+        record
+    }
+
+    fn pid_of(&self, owner: &Owner) -> Option<u32> {
+        self.agents.get(&self.agent_of(owner)?)?.info.pid
+    }
+
+    /// Keeps the list of held files right for the owner of a path, and for its former owner.
+    fn refresh_holds(&mut self, step: &mut Step, path: &str, owner: Option<&Owner>) {
+        let holder = owner.and_then(|owner| self.agent_of(owner));
+        let mut touched = Vec::new();
+        for (id, agent) in &mut self.agents {
+            let place = agent.info.holds.iter().position(|held| held == path);
+            match (place, holder == Some(*id)) {
+                (Some(place), false) => {
+                    agent.info.holds.remove(place);
+                    touched.push(*id);
+                }
+                (None, true) => {
+                    agent.info.holds.push(path.to_owned());
+                    touched.push(*id);
+                }
+                (Some(_), true) | (None, false) => {}
+            }
+        }
+        for id in touched {
+            self.show(step, id);
+        }
+    }
+
+    /// Makes a grant durable; it is carried out when that is done.
+    fn store_grant(
+        &mut self,
+        step: &mut Step,
+        op: OpId,
+        note: Option<String>,
+        leases: Vec<Record>,
+    ) {
+        let Some(found) = self.ops.get_mut(&op) else {
+            return self.decide(step, arbiter::Input::Withdrawn { op });
+        };
+        found.phase = Phase::Storing;
+        let mut records = leases;
+        if !matches!(found.purpose, Purpose::Reserve { .. }) {
+            records.push(Record::Decision(DecisionRow {
+                workspace: self.setup.workspace.root.clone(),
+                at: step.now.wall,
+                owner: found.owner.clone(),
+                path: found.path.as_ref().map_or(&*found.raw, |path| path.as_str()).to_owned(),
+                tool: found.tool.clone(),
+                code: "OK".to_owned(),
+                text: note.clone().unwrap_or_default(),
+            }));
+        }
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.tickets.insert(ticket, AfterStore::Grant { op, note });
+        step.out.push(Effect::StoreNow { ticket, records });
+    }
+
+    /// A grant is durable, or is not: then it is none.
+    pub(in crate::engine) fn granted(
+        &mut self,
+        step: &mut Step,
+        op: OpId,
+        note: Option<String>,
+        stored: Result<(), Failure>,
+    ) {
+        if let Err(failure) = stored {
+            self.decide(step, arbiter::Input::Withdrawn { op });
+            let text = format!(
+                "NOT WRITTEN (failed): the lock could not be recorded ({}). Nothing was changed. \
+                 Tell the person.",
+                failure.message
+            );
+            let code = RefusalCode::Failed;
+            return self.refuse(step, op, Refusal { code, path: None, holder: None, text });
+        }
+        self.stop_waiting(step, op);
+        let Some(found) = self.ops.get_mut(&op) else {
+            return self.decide(step, arbiter::Input::Withdrawn { op });
+        };
+        found.phase = Phase::Granted;
+        match &mut found.purpose {
+            Purpose::Gate { agent, call, request, ask } => {
+                let (agent, call) = (*agent, call.clone());
+                if let Some(yes) = ask.take() {
+                    return self.say_yes(step, agent, &call, yes);
+                }
+                if let Some(request) = request.take() {
+                    let context = self.with_tells(agent, note);
+                    self.verdict(step, agent, request, Verdict::Pass { context });
+                }
+            }
+            Purpose::Write { content, .. } => {
+                let content = content.clone();
+                if let (Some(path), Some(checked)) = (found.path.clone(), found.checked.clone()) {
+                    step.out.push(Effect::WriteFile { op, path, checked, content });
+                }
+            }
+            Purpose::Reserve { .. } => self.reserved(step, op, note),
+            Purpose::Read { .. } => {}
+        }
+    }
+
+    fn say_yes(&mut self, step: &mut Step, agent: AgentId, call: &CallId, yes: Yes) {
+        let Yes { ask, request, input, permissions, outcome } = yes;
+        let answer = AskVerdict::Allow { input, permissions };
+        step.out.push(Effect::Order { agent, order: Order::Ask { request, answer } });
+        if let Some(found) = self.agents.get_mut(&agent) {
+            let changes = found.fold.tool_status(call, ToolStatus::Running);
+            self.tell_changes(step, agent, changes);
+        }
+        self.close_ask(step, ask, outcome, None);
+    }
+
+    fn waits(&mut self, step: &mut Step, op: OpId, path: &WorkPath, holder: &Owner, place: usize) {
+        let holder = self.owner_name(holder);
+        let Some(found) = self.ops.get_mut(&op) else { return };
+        let first = !std::mem::replace(&mut found.waiting, true);
+        let Purpose::Gate { agent: id, call, .. } = &found.purpose else { return };
+        let (id, call) = (*id, call.clone());
+        let Some(agent) = self.agents.get_mut(&id) else { return };
+        agent.info.waits_for = Some(Wait { path: path.to_string(), holder: holder.clone(), place });
+        let changes = agent.fold.tool_status(&call, ToolStatus::Waiting { holder });
+        self.tell_changes(step, id, changes);
+        if first {
+            self.live(step, id, life::Event::WaitBegan);
+        }
+        self.show(step, id);
+    }
+
+    pub(super) fn stop_waiting(&mut self, step: &mut Step, op: OpId) {
+        let Some(found) = self.ops.get_mut(&op).filter(|found| found.waiting) else { return };
+        found.waiting = false;
+        let Purpose::Gate { agent: id, call, .. } = &found.purpose else { return };
+        let (id, call) = (*id, call.clone());
+        let Some(agent) = self.agents.get_mut(&id) else { return };
+        agent.info.waits_for = None;
+        let changes = agent.fold.tool_status(&call, ToolStatus::Running);
+        self.tell_changes(step, id, changes);
+        self.live(step, id, life::Event::WaitEnded);
+    }
+
+    /// Ends a request with a refusal, in words to whoever asked.
+    pub(super) fn refuse(&mut self, step: &mut Step, op: OpId, refusal: Refusal) {
+        self.stop_waiting(step, op);
+        let Some(found) = self.ops.remove(&op) else { return };
+        let path = found.path.as_ref().map_or(&*found.raw, |path| path.as_str()).to_owned();
+        if !matches!(found.purpose, Purpose::Reserve { .. }) {
+            self.note_refusal(step, &found, path, &refusal);
+        }
+        match found.purpose {
+            Purpose::Gate { agent: id, call, request, ask } => {
+                self.calls.remove(&(id, call.clone()));
+                if let Some(agent) = self.agents.get_mut(&id) {
+                    let changes = agent.fold.refused(&call, refusal.clone());
+                    self.tell_changes(step, id, changes);
+                }
+                if let Some(request) = request {
+                    let reason = refusal.text.clone();
+                    self.verdict(step, id, request, Verdict::Deny { reason });
+                }
+                if let Some(yes) = ask {
+                    let answer = AskVerdict::Deny { message: refusal.text, interrupt: false };
+                    let order = Order::Ask { request: yes.request, answer };
+                    step.out.push(Effect::Order { agent: id, order });
+                    self.close_ask(step, yes.ask, AskOutcome::Refused, None);
+                }
+            }
+            Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to } => {
+                self.tool_refused(step, to, &refusal);
+            }
+        }
+    }
+
+    fn note_refusal(&mut self, step: &mut Step, op: &Op, path: String, refusal: &Refusal) {
+        let attempt = RefusedAttempt {
+            at: step.now.wall,
+            who: self.owner_name(&op.owner),
+            path: path.clone(),
+            tool: op.tool.clone(),
+            code: refusal.code,
+            holder: refusal.holder.clone(),
+        };
+        self.refused.push_back(attempt.clone());
+        if self.refused.len() > KEPT_REFUSALS {
+            self.refused.pop_front();
+        }
+        step.publish(Event::WriteRefused { attempt });
+        step.store(Record::Decision(DecisionRow {
+            workspace: self.setup.workspace.root.clone(),
+            at: step.now.wall,
+            owner: op.owner.clone(),
+            path,
+            tool: op.tool.clone(),
+            code: refusal.code.as_str().to_owned(),
+            text: refusal.text.clone(),
+        }));
+    }
+
+    fn changed(
+        &mut self,
+        step: &mut Step,
+        path: WorkPath,
+        owner: Owner,
+        (before, after): (Option<Hash>, Option<Hash>),
+        over: Option<Owner>,
+    ) {
+        self.versions.insert(path.clone(), after);
+        if let Some(victim) = &over {
+            let text = format!(
+                "{path} was changed by {} outside the arbiter while {} had it",
+                self.owner_name(&owner),
+                self.owner_name(victim),
+            );
+            step.publish(Event::Noticed { level: Level::Warn, text });
+        }
+        let workspace = self.setup.workspace.root.clone();
+        let at = step.now.wall;
+        step.store(Record::Change(ChangeRow { workspace, at, owner, path, before, after, over }));
+    }
+
+    /// Keeps a sentence for an agent's next step, and shows it to the person now.
+    fn tell(&mut self, step: &mut Step, owner: &Owner, text: String) {
+        let Some(id) = self.agent_of(owner) else { return };
+        let Some(agent) = self.agents.get_mut(&id) else { return };
+        let changes = agent.fold.notice(step.now.wall, Level::Info, text.clone());
+        agent.tells.push(text);
+        self.tell_changes(step, id, changes);
+    }
+
+    /// What an agent is told now: what came up for it, and `more`.
+    pub(super) fn with_tells(&mut self, id: AgentId, more: Option<String>) -> Option<String> {
+        let agent = self.agents.get_mut(&id)?;
+        let mut all = std::mem::take(&mut agent.tells);
+        all.extend(more);
+        (!all.is_empty()).then(|| all.join("\n"))
+    }
+}
+
+fn seen_word(seen: Seen) -> String {
+    match seen {
+        Seen::Full => "full",
+        Seen::Range => "range",
+        Seen::OwnWrite => "own_write",
+        Seen::Refusal => "refusal",
+    }
+    .to_owned()
+}

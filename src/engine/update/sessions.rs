@@ -1,0 +1,183 @@
+//! Going on with stored sessions: one, or the whole bench.
+
+use crate::engine::command::Reply;
+use crate::engine::effect::Effect;
+use crate::engine::fold::Fold;
+use crate::engine::input::{Asker, Loaded, Resume};
+use crate::engine::state::{State, Step};
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::id::{AgentId, SessionId};
+use crate::model::session::{BenchRow, SessionRow};
+use crate::model::transcript::{Body, Item, Speaker};
+
+/// Bytes of a stored history that a new conversation is fed with.
+const RETOLD_BYTES: usize = 48 * 1024;
+
+/// The front end that is no front end: resumes that belong to a whole bench.
+const NOBODY: Asker = Asker { client: crate::engine::input::ClientId(0), id: 0 };
+
+impl State {
+    pub(super) fn resume(
+        &mut self,
+        step: &mut Step,
+        from: Asker,
+        session: SessionId,
+        how: Resume,
+    ) -> Result<(), Failure> {
+        if how == Resume::Continue
+            && let Some(open) = self.agents.values().find(|agent| agent.row.id == session)
+        {
+            let text = format!("that session is open here, as {}", open.info.name);
+            return Err(Failure::new(FailureKind::Failed, text).hint("go to its pane"));
+        }
+        step.out.push(Effect::Load { from, session, how });
+        Ok(())
+    }
+
+    pub(in crate::engine) fn loaded(
+        &mut self,
+        step: &mut Step,
+        from: Asker,
+        how: Resume,
+        result: Result<Box<Loaded>, Failure>,
+    ) {
+        let loaded = match result {
+            Ok(loaded) => *loaded,
+            Err(failure) => {
+                if from == NOBODY {
+                    let event = crate::engine::event::Event::Noticed {
+                        level: crate::model::transcript::Level::Error,
+                        text: failure.to_string(),
+                    };
+                    return step.publish(event);
+                }
+                return step.out.push(Effect::Reply { to: from, reply: Reply::Failed(failure) });
+            }
+        };
+        let starter = (from != NOBODY).then_some(from);
+        let id = match how {
+            Resume::Continue => self.go_on(step, loaded, starter),
+            Resume::Fork => self.branch_off(step, loaded, starter),
+            Resume::FromHistory => self.retell(step, loaded, starter),
+        };
+        self.show(step, id);
+    }
+
+    fn go_on(&mut self, step: &mut Step, loaded: Loaded, starter: Option<Asker>) -> AgentId {
+        let Loaded { mut row, items, more_before, last_item } = loaded;
+        row.agent = self.name_like(&row.agent);
+        let fold = Fold::resumed(items, more_before, last_item);
+        self.add_agent(step, row, fold, starter)
+    }
+
+    fn branch_off(&mut self, step: &mut Step, loaded: Loaded, starter: Option<Asker>) -> AgentId {
+        let Loaded { row, items, .. } = loaded;
+        let has_conversation = row.backend_session_id.is_some();
+        let row = self.successor(step, row);
+        let fold = self.copied(step, &row, items);
+        let id = self.add_agent(step, row, fold, starter);
+        if let Some(agent) = self.agents.get_mut(&id) {
+            agent.fork = has_conversation;
+        }
+        id
+    }
+
+    /// A new conversation that is told what the former one said.
+    fn retell(&mut self, step: &mut Step, loaded: Loaded, starter: Option<Asker>) -> AgentId {
+        let Loaded { row, items, .. } = loaded;
+        let story = retold(&items);
+        let row = SessionRow { backend_session_id: None, ..self.successor(step, row) };
+        let fold = self.copied(step, &row, items);
+        let id = self.add_agent(step, row, fold, starter);
+        self.enqueue(step, id, story);
+        id
+    }
+
+    /// The row of a session that comes out of another one.
+    fn successor(&mut self, step: &Step, row: SessionRow) -> SessionRow {
+        let id = self.ids.session(step.now.wall.0);
+        SessionRow {
+            forked_from: Some(row.id),
+            id,
+            agent: self.name_like(&row.agent),
+            started_at: step.now.wall,
+            updated_at: step.now.wall,
+            ..row
+        }
+    }
+
+    /// The end of the former transcript, stored as the beginning of the new one.
+    fn copied(&self, step: &mut Step, row: &SessionRow, items: Vec<Item>) -> Fold {
+        for item in &items {
+            let (session, item) = (row.id.clone(), Box::new(item.clone()));
+            step.store(crate::history::record::Record::Item { session, item });
+        }
+        Fold::resumed(items, false, 0)
+    }
+
+    pub(in crate::engine) fn bench_loaded(
+        &mut self,
+        step: &mut Step,
+        from: Asker,
+        result: Result<Option<BenchRow>, Failure>,
+    ) {
+        let reply = match result {
+            Err(failure) => Reply::Failed(failure),
+            Ok(None) => Reply::Failed(
+                Failure::new(FailureKind::Failed, "no bench is stored for this workspace")
+                    .hint("start agents; the bench is stored as you go"),
+            ),
+            Ok(Some(bench)) => {
+                let open = |id: &SessionId| self.agents.values().any(|agent| agent.row.id == *id);
+                let wanted: Vec<_> = bench.sessions.into_iter().filter(|id| !open(id)).collect();
+                if !bench.layout.is_null() {
+                    self.layout = Some(bench.layout.clone());
+                    step.publish(crate::engine::event::Event::LayoutSaved { layout: bench.layout });
+                }
+                for session in wanted {
+                    step.out.push(Effect::Load { from: NOBODY, session, how: Resume::Continue });
+                }
+                Reply::Resumed { agents: Vec::new(), failures: Vec::new() }
+            }
+        };
+        step.out.push(Effect::Reply { to: from, reply });
+    }
+}
+
+/// What was said, as one prompt. The newest words count most, so the oldest are left out first.
+fn retold(items: &[Item]) -> String {
+    let mut pieces = Vec::new();
+    let mut bytes = 0;
+    let mut cut = false;
+    for item in items.iter().rev().filter(|item| item.sub.is_none()) {
+        let piece = match &item.body {
+            Body::Prompt { text, from: Speaker::Person } => format!("Person: {text}"),
+            Body::Text { text } => format!("You: {text}"),
+            Body::Tool(tool) => {
+                let path = tool.input.get("file_path").or_else(|| tool.input.get("command"));
+                let what = path.and_then(|value| value.as_str()).unwrap_or_default();
+                format!("(you used {} {what})", tool.name)
+            }
+            Body::Prompt { .. }
+            | Body::Thinking { .. }
+            | Body::Todo { .. }
+            | Body::Notice { .. }
+            | Body::TurnEnd(_)
+            | Body::Raw { .. } => continue,
+        };
+        bytes += piece.len();
+        if bytes > RETOLD_BYTES {
+            cut = true;
+            break;
+        }
+        pieces.push(piece);
+    }
+    pieces.reverse();
+    let left_out = if cut { "\n(The beginning is left out.)" } else { "" };
+    format!(
+        "This goes on with an earlier conversation whose own record is gone. What was said:\
+         {left_out}\n\n{}\n\nFiles may have changed since: read before you write. Say in two \
+         sentences where we stand, and wait.",
+        pieces.join("\n\n")
+    )
+}

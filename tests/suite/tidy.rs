@@ -1,0 +1,159 @@
+//! The shape of the code: who may import whom, how long files are, how they begin.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which modules each module may name. The picture is in `src/lib.rs`.
+const FLOORS: [(&str, &[&str]); 11] = [
+    ("model", &[]),
+    ("config", &["model"]),
+    ("arbiter", &["model"]),
+    ("supervisor", &["model"]),
+    ("agent", &["model"]),
+    ("history", &["model"]),
+    ("engine", &["model", "config", "arbiter", "supervisor", "agent", "history"]),
+    ("control", &["model", "engine"]),
+    ("doctor", &["model", "engine", "config"]),
+    ("ui", &["model", "engine", "config"]),
+    (
+        "cli",
+        &["model", "config", "arbiter", "agent", "history", "engine", "control", "doctor", "ui"],
+    ),
+];
+
+/// Of the engine, front ends see these and no more.
+const ENGINE_FOR_UI: [&str; 3] = ["command", "event", "link"];
+
+/// Lines of a file above its tests.
+const LONGEST: usize = 600;
+
+/// Names that say nothing.
+const BANNED: [&str; 8] = ["util", "helper", "common", "manager", "misc", "types", "data", "info"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The file without its tests.
+fn product_lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().take_while(|line| !line.starts_with("mod tests")).map(str::to_owned).collect()
+}
+
+fn floor_of(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("src")).unwrap();
+    let first = below.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The paths behind `crate::` in a line, without comments.
+fn named(line: &str) -> Vec<&str> {
+    let code = line.split("//").next().unwrap_or_default();
+    code.match_indices("crate::").map(|(at, word)| &code[at + word.len()..]).collect()
+}
+
+fn word(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+#[test]
+fn modules_import_only_from_floors_below() {
+    let floors: BTreeMap<&str, &[&str]> = FLOORS.into_iter().collect();
+    let mut wrong = Vec::new();
+    for path in sources(&root().join("src")) {
+        let floor = floor_of(&path);
+        if floor == "lib" || floor == "main" {
+            continue;
+        }
+        let allowed = floors.get(floor.as_str()).unwrap_or_else(|| panic!("{floor} has no floor"));
+        for line in product_lines(&path) {
+            for name in named(&line) {
+                let target = word(name);
+                if target != floor && !allowed.contains(&target) {
+                    wrong.push(format!("{}: {}", path.display(), line.trim()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports from above or from beside:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_screen_sees_commands_events_and_links_of_the_engine_only() {
+    let mut wrong = Vec::new();
+    for path in sources(&root().join("src/ui")) {
+        for line in product_lines(&path) {
+            for name in named(&line).into_iter().filter_map(|name| name.strip_prefix("engine::")) {
+                if !ENGINE_FOR_UI.contains(&word(name)) {
+                    wrong.push(format!("{}: {}", path.display(), line.trim()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the screen looks into the engine:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_stay_short() {
+    let mut long = Vec::new();
+    for folder in ["src", "tests"] {
+        for path in sources(&root().join(folder)) {
+            let lines = product_lines(&path).len();
+            if lines > LONGEST {
+                long.push(format!("{}: {lines} lines", path.display()));
+            }
+        }
+    }
+    assert!(long.is_empty(), "more than {LONGEST} lines above the tests:\n{}", long.join("\n"));
+}
+
+#[test]
+fn every_file_begins_with_what_it_promises_and_has_a_telling_name() {
+    let mut wrong = Vec::new();
+    for path in sources(&root().join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if !text.starts_with("//!") {
+            wrong.push(format!("{} does not begin with `//!`", path.display()));
+        }
+        if BANNED.contains(&stem.as_str()) || stem == "mod" {
+            wrong.push(format!("{} has a name that says nothing", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_top_level_holds_what_it_should_and_nothing_else() {
+    let allowed = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "CHANGELOG.md",
+        "README.md",
+        "LICENSE",
+        "src",
+        "assets",
+        "tests",
+        "target",
+    ];
+    for entry in fs::read_dir(root()).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert!(name.starts_with('.') || allowed.contains(&name.as_str()), "{name} lies about");
+    }
+}
