@@ -1,0 +1,126 @@
+//! Starts an engine on a workspace: opens the history, takes over what former engines left.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::event::WorkspaceInfo;
+use super::identity;
+use super::run::{Engine, Parts};
+use super::state::Setup;
+use crate::agent::process;
+use crate::arbiter::{Settings, Table};
+use crate::history::{Reader, Store};
+use crate::model::agent::GuardLevel;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::lease::LeaseState;
+
+/// What agents are told about the tree that they share.
+const SHARED_TREE: &str = include_str!("../../assets/prompts/shared-tree.md");
+
+/// What an engine is started with.
+#[derive(Debug, Clone)]
+pub struct Boot {
+    /// The root of the workspace.
+    pub root: PathBuf,
+    /// The database.
+    pub history: PathBuf,
+    /// The program of the Claude back end; empty: not found.
+    pub claude: Vec<String>,
+    /// The program of the demo agent.
+    pub script: Vec<String>,
+    /// How long a write may wait inside a tool call, in milliseconds.
+    pub wait_ms: u64,
+    /// Whether writes are arbitrated at all.
+    pub arbitrate: bool,
+    /// How the arbiter deals with time.
+    pub arbiter: Settings,
+    /// Tools that no agent gets.
+    pub disallowed_tools: Vec<String>,
+}
+
+impl Boot {
+    /// An engine as it is without any settings.
+    pub fn new(root: &Path, history: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            history: history.to_owned(),
+            claude: Vec::new(),
+            script: Vec::new(),
+            wait_ms: 20_000,
+            arbitrate: true,
+            arbiter: Settings::default(),
+            disallowed_tools: Vec::new(),
+        }
+    }
+}
+
+/// Starts an engine on the current runtime.
+pub fn boot(wish: Boot) -> Result<Engine, Failure> {
+    let root = wish.root.canonicalize().map_err(|error| {
+        Failure::new(
+            FailureKind::Failed,
+            format!("the workspace {} cannot be opened", wish.root.display()),
+        )
+        .hint("name a folder that exists")
+        .cause(error)
+    })?;
+    let root = root.to_str().map(str::to_owned).ok_or_else(|| {
+        Failure::new(FailureKind::Failed, format!("{} is not UTF-8", root.display()))
+            .hint("rename the folder, or open it by another name")
+    })?;
+    process::become_subreaper().map_err(|error| {
+        Failure::new(FailureKind::Internal, "orphans of agents could not be reaped").cause(error)
+    })?;
+    let store = Store::open(&wish.history)?;
+    let (table, left_behind) = take_over(&wish.arbiter, &store.reader()?, &root)?;
+    let setup = Setup {
+        workspace: WorkspaceInfo {
+            branch: super::disk::branch(Path::new(&root)),
+            root,
+            guard: GuardLevel::Advisory,
+        },
+        seed: seed(),
+        claude: wish.claude,
+        script: wish.script,
+        appendix: Some(SHARED_TREE.to_owned()),
+        wait_ms: wish.wait_ms,
+        arbitrate: wish.arbitrate,
+        disallowed_tools: wish.disallowed_tools,
+    };
+    Ok(Engine::start(Parts { setup, store, table, history: wish.history, left_behind }))
+}
+
+/// The arbiter as the former engine left it.
+///
+/// Pins and observations hold on. Leases of use were about who is next, and everybody is gone, so
+/// they end; but a write in flight ends only when its process is seen to be gone.
+fn take_over(
+    settings: &Settings,
+    reader: &Reader,
+    root: &str,
+) -> Result<(Table, BTreeMap<crate::model::id::SessionId, u32>), Failure> {
+    let mut table = Table::new(settings.clone());
+    let mut left_behind = BTreeMap::new();
+    let mut leases = Vec::new();
+    for row in reader.leases(root)? {
+        match (row.state, row.pid, row.owner.session()) {
+            (LeaseState::Pinned, _, _) => leases.push(row),
+            (LeaseState::Inflight, Some(pid), Some(session))
+                if identity::started(pid).is_some() =>
+            {
+                left_behind.insert(session.clone(), pid);
+                leases.push(row);
+            }
+            (LeaseState::Inflight | LeaseState::Held | LeaseState::Reserved, _, _) => {}
+        }
+    }
+    table.restore(leases, reader.observations(root)?);
+    Ok((table, left_behind))
+}
+
+fn seed() -> u64 {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let nanos = u64::try_from(clock.as_nanos() % u128::from(u64::MAX)).unwrap_or(0);
+    nanos ^ (u64::from(std::process::id()) << 32)
+}
