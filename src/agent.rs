@@ -139,3 +139,4 @@ pub struct Said {
     pub report: Report,
 }
 pub mod claude;
+pub mod process;

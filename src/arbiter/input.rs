@@ -224,6 +224,25 @@ pub enum Seen {
     Refusal,
 }
 
+impl Seen {
+    /// The word for it in stored rows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Range => "range",
+            Self::OwnWrite => "own_write",
+            Self::Refusal => "refusal",
+        }
+    }
+
+    /// Reads a word of [`Seen::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Full, Self::Range, Self::OwnWrite, Self::Refusal]
+            .into_iter()
+            .find(|seen| seen.as_str() == word)
+    }
+}
+
 /// A lease as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {

@@ -9,11 +9,13 @@ use super::identity;
 use super::run::{Engine, Parts};
 use super::state::Setup;
 use crate::agent::process;
-use crate::arbiter::{Settings, Table};
+use crate::arbiter::{Observation, Rows, Seen, Settings, Table, restore};
 use crate::history::{Reader, Store};
 use crate::model::agent::GuardLevel;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::id::SessionId;
 use crate::model::lease::LeaseState;
+use crate::model::time::Mono;
 
 /// What agents are told about the tree that they share.
 const SHARED_TREE: &str = include_str!("../../assets/prompts/shared-tree.md");
@@ -91,7 +93,7 @@ pub fn boot(wish: Boot) -> Result<Engine, Failure> {
     Ok(Engine::start(Parts { setup, store, table, history: wish.history, left_behind }))
 }
 
-/// The arbiter as the former engine left it.
+/// The arbiter as the former engine left it, and the processes that it left behind.
 ///
 /// Pins and observations hold on. Leases of use were about who is next, and everybody is gone, so
 /// they end; but a write in flight ends only when its process is seen to be gone.
@@ -99,23 +101,31 @@ fn take_over(
     settings: &Settings,
     reader: &Reader,
     root: &str,
-) -> Result<(Table, BTreeMap<crate::model::id::SessionId, u32>), Failure> {
-    let mut table = Table::new(settings.clone());
+) -> Result<(Table, BTreeMap<SessionId, u32>), Failure> {
     let mut left_behind = BTreeMap::new();
     let mut leases = Vec::new();
     for row in reader.leases(root)? {
-        match (row.state, row.pid, row.owner.session()) {
-            (LeaseState::Pinned, _, _) => leases.push(row),
+        let (path, owner, state) = (row.path, row.owner, row.state);
+        match (state, row.pid, owner.session()) {
+            (LeaseState::Pinned, _, _) => {}
             (LeaseState::Inflight, Some(pid), Some(session))
                 if identity::started(pid).is_some() =>
             {
                 left_behind.insert(session.clone(), pid);
-                leases.push(row);
             }
-            (LeaseState::Inflight | LeaseState::Held | LeaseState::Reserved, _, _) => {}
+            (LeaseState::Inflight | LeaseState::Held | LeaseState::Reserved, _, _) => continue,
         }
+        let left_ms = None;
+        leases.push(restore::LeaseRow { path, owner, state, left_ms, reason: row.reason });
     }
-    table.restore(leases, reader.observations(root)?);
+    let observations = reader.observations(root)?.into_iter().filter_map(|row| {
+        let seen = Seen::parse(&row.seen)?;
+        Some((row.owner, row.path, Observation { hash: row.hash, seen }))
+    });
+    let rows = Rows { leases, observations: observations.collect(), writers: Vec::new() };
+    let mut table = Table::new(settings.clone());
+    // What is to be done about them is known already: nothing, until they are gone.
+    drop(table.restore(Mono(0), rows));
     Ok((table, left_behind))
 }
 

@@ -1,7 +1,5 @@
 //! Everything that the engine's state wants done.
 
-use std::collections::BTreeMap;
-
 use super::command::Reply;
 use super::event::Event;
 use super::input::{Asker, Resume, Ticket};
@@ -143,8 +141,6 @@ pub enum Effect {
     },
     /// Look up the branch.
     LookUpBranch,
-    /// Wait until these processes of a former engine are gone.
-    Bury(BTreeMap<SessionId, u32>),
     /// Come back with a tick at this time.
     WakeAt(Mono),
     /// Everything is done: end.

@@ -77,7 +77,10 @@ impl Performer {
     }
 
     /// The first look at the tree and the branch.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, left_behind: BTreeMap<SessionId, u32>) {
+        if !left_behind.is_empty() {
+            self.bury(left_behind);
+        }
         let (root, census) = (self.root.clone(), Arc::clone(&self.census));
         tokio::task::spawn_blocking(move || {
             census.lock().unwrap_or_else(PoisonError::into_inner).look(&root);
@@ -155,7 +158,6 @@ impl Performer {
             }
             Effect::Query { from, query } => self.query(from, query).await,
             Effect::LookUpBranch => self.look_up_branch(),
-            Effect::Bury(processes) => self.bury(processes),
             Effect::WakeAt(at) => self.wake_at = Some(at),
             Effect::End => self.ended = true,
         }

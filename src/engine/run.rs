@@ -1,5 +1,6 @@
 //! The engine's loop: one task that owns the state and does what it says.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,6 +16,7 @@ use crate::agent::Said;
 use crate::arbiter::Table;
 use crate::history::Store;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::id::SessionId;
 use crate::model::time::{Mono, Now, Wall};
 
 /// Results of jobs that may wait for the loop; a job that has more waits.
@@ -46,6 +48,8 @@ pub struct Parts {
     pub table: Table,
     /// Where the history lies, for readers.
     pub history: PathBuf,
+    /// Processes of a former engine that may still write.
+    pub left_behind: BTreeMap<SessionId, u32>,
 }
 
 /// A running engine.
@@ -137,7 +141,7 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
     let root = PathBuf::from(&parts.setup.workspace.root);
     let mut state = State::new(parts.setup, parts.table, clock.now());
     let mut performer = Performer::new(root, parts.store, parts.history, inputs, said, stored);
-    performer.begin();
+    performer.begin(parts.left_behind);
     let mut farewell = None;
     loop {
         let due = performer.wake_at().map(|at| clock.start + Duration::from_millis(at.0));

@@ -74,3 +74,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

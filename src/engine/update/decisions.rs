@@ -2,7 +2,7 @@
 
 use super::writes::{Op, Phase, Purpose, Yes};
 use crate::agent::{AskVerdict, Order, Verdict};
-use crate::arbiter::{self, Seen};
+use crate::arbiter;
 use crate::engine::effect::Effect;
 use crate::engine::event::{Event, RefusedAttempt};
 use crate::engine::input::Ticket;
@@ -38,7 +38,8 @@ impl State {
                     leases.push(self.moved(step, path, lease));
                 }
                 arbiter::Effect::Knows { owner, path, observation } => {
-                    let knows = observation.map(|known| (known.hash, seen_word(known.seen)));
+                    let knows =
+                        observation.map(|known| (known.hash, known.seen.as_str().to_owned()));
                     let workspace = self.setup.workspace.root.clone();
                     step.store(Record::Knows { workspace, owner, path, knows });
                 }
@@ -313,14 +314,4 @@ impl State {
         all.extend(more);
         (!all.is_empty()).then(|| all.join("\n"))
     }
-}
-
-fn seen_word(seen: Seen) -> String {
-    match seen {
-        Seen::Full => "full",
-        Seen::Range => "range",
-        Seen::OwnWrite => "own_write",
-        Seen::Refusal => "refusal",
-    }
-    .to_owned()
 }

@@ -158,9 +158,10 @@ impl State {
         let Ok(path) = self.plain_path(raw) else {
             return json!({ "path": raw, "state": "outside" });
         };
-        let last = self.table.last_writer(&path).map(|writer| self.owner_name(writer));
-        let changed = self.table.changed_since_seen(owner, &path);
-        match self.table.covering(&path) {
+        let standing = self.table.who_has(owner, &path);
+        let last = standing.last_writer.map(|(writer, _)| self.owner_name(writer));
+        let changed = standing.changed_since_seen;
+        match standing.lease.or(standing.pin.map(|(_, lease)| lease)) {
             None => json!({ "path": path, "state": "free", "queue": [], "last_writer": last,
                             "changed_since_you_read": changed }),
             Some(lease) => json!({

@@ -1,0 +1,589 @@
+//! The engine's step, driven by what happens and judged by what it wants done.
+//!
+//! A [`Bench`] answers what the loop would answer (files, the history, processes) at once from
+//! memory, and writes down the rest in one line each.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::{Value, json};
+
+use crate::agent::{AskVerdict, Order, Said, Verdict};
+use crate::arbiter::{Disk, Settings, Table};
+use crate::engine::command::{Command, Reply};
+use crate::engine::disk;
+use crate::engine::effect::{Content, Effect};
+use crate::engine::event::{Event, WorkspaceInfo};
+use crate::engine::input::{Asker, ClientId, Extent, Input, Place, WriteTrouble};
+use crate::engine::state::{Setup, State};
+use crate::model::agent::{AgentSpec, GuardLevel};
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::id::{AgentId, AskId, CallId, RequestId};
+use crate::model::path::{Hash, WorkPath};
+use crate::model::permission::AskAnswer;
+use crate::model::report::{Ready, Report};
+use crate::model::time::{Mono, Now, Wall};
+use crate::model::transcript::TurnEnd;
+use crate::model::usage::Tokens;
+
+const ME: Asker = Asker { client: ClientId(1), id: 1 };
+const BLUE: AgentId = AgentId(1);
+const RED: AgentId = AgentId(2);
+
+struct Bench {
+    state: State,
+    now: u64,
+    files: BTreeMap<String, String>,
+    texts: BTreeMap<Hash, String>,
+    runs: BTreeMap<AgentId, u64>,
+    history_broken: bool,
+    log: Vec<String>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let setup = Setup {
+            workspace: WorkspaceInfo {
+                root: "/w".to_owned(),
+                branch: "main".to_owned(),
+                guard: GuardLevel::Advisory,
+            },
+            seed: 7,
+            claude: vec!["claude".to_owned()],
+            script: vec!["benchdog".to_owned(), "agent-script".to_owned()],
+            appendix: None,
+            wait_ms: 20_000,
+            arbitrate: true,
+            disallowed_tools: Vec::new(),
+        };
+        let now = Now { mono: Mono(0), wall: Wall(0) };
+        Self {
+            state: State::new(setup, Table::new(Settings::default()), now),
+            now: 0,
+            files: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            history_broken: false,
+            log: Vec::new(),
+        }
+    }
+
+    /// A bench with agents that are ready and in a turn.
+    fn working(names: &[&str]) -> Self {
+        let mut bench = Self::new();
+        for name in names {
+            let spec = AgentSpec {
+                name: (*name).to_owned(),
+                prompt: Some(format!("{name}'s task")),
+                ..AgentSpec::default()
+            };
+            bench.command(Command::StartAgent { spec });
+        }
+        bench.log.clear();
+        bench
+    }
+
+    fn file(mut self, path: &str, text: &str) -> Self {
+        self.files.insert(path.to_owned(), text.to_owned());
+        self
+    }
+
+    fn command(&mut self, command: Command) {
+        self.feed(Input::Command { from: ME, command });
+    }
+
+    fn says(&mut self, agent: AgentId, report: Report) {
+        let run = self.runs[&agent];
+        self.feed(Input::Said(Said { agent, run, report }));
+    }
+
+    /// An agent wants to run a tool.
+    fn gate(&mut self, agent: AgentId, call: &str, tool: &str, input: Value) {
+        self.says(
+            agent,
+            Report::Gate {
+                request: RequestId(format!("gate-{call}")),
+                call: call.into(),
+                sub: None,
+                tool: tool.to_owned(),
+                input,
+            },
+        );
+    }
+
+    /// The tool has run, and the file is now `text`.
+    fn done(&mut self, agent: AgentId, call: &str, tool: &str, input: Value, text: &str) {
+        let path = input["file_path"].as_str().unwrap().trim_start_matches("/w/").to_owned();
+        self.files.insert(path, text.to_owned());
+        self.ended(agent, call, tool, input, false);
+    }
+
+    fn ended(&mut self, agent: AgentId, call: &str, tool: &str, input: Value, failed: bool) {
+        self.says(
+            agent,
+            Report::ToolDone {
+                request: RequestId(format!("done-{call}")),
+                call: call.into(),
+                sub: None,
+                tool: tool.to_owned(),
+                input,
+                response: Value::Null,
+                failed,
+                took_ms: Some(1),
+            },
+        );
+    }
+
+    fn read(&mut self, agent: AgentId, path: &str) {
+        let input = json!({ "file_path": format!("/w/{path}") });
+        self.ended(agent, &format!("read-{path}-{}", self.now), "Read", input, false);
+    }
+
+    fn ask(&mut self, agent: AgentId, call: &str, tool: &str, input: Value) {
+        self.says(
+            agent,
+            Report::Ask {
+                request: RequestId(format!("ask-{call}")),
+                call: Some(call.into()),
+                sub: None,
+                tool: tool.to_owned(),
+                input,
+                suggestions: Vec::new(),
+                reason: None,
+            },
+        );
+    }
+
+    fn turn_ends(&mut self, agent: AgentId) {
+        let end = TurnEnd { reason: "completed".to_owned(), ..TurnEnd::default() };
+        self.says(agent, Report::TurnEnded { end, tokens: Tokens::default(), context: None });
+    }
+
+    fn dies(&mut self, agent: AgentId) {
+        let stderr = "out of memory".to_owned();
+        self.says(agent, Report::Exited { code: Some(1), signal: None, stderr });
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now += ms;
+        self.feed(Input::Tick);
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let wall = Wall(i64::try_from(self.now).unwrap());
+            let now = Now { mono: Mono(self.now), wall };
+            for effect in self.state.update(now, input) {
+                inputs.extend(self.perform(effect));
+            }
+        }
+    }
+
+    fn look(&mut self, path: &WorkPath) -> Disk {
+        match self.files.get(path.as_str()) {
+            None => Disk::Absent,
+            Some(text) => {
+                let hash = Hash::of(text.as_bytes());
+                self.texts.insert(hash, text.clone());
+                Disk::File { hash, text: Some(text.as_str().into()) }
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) -> Vec<Input> {
+        match effect {
+            Effect::OpenSession { agent, .. } => {
+                vec![Input::SessionOpened { agent, result: Ok(()) }]
+            }
+            Effect::Spawn { agent, run, .. } => {
+                self.runs.insert(agent, run);
+                let ready = Report::Ready(Ready { gate_fails_closed: true, ..Ready::default() });
+                vec![
+                    Input::Spawned { agent, run, result: Ok(Some(100 + agent.0)) },
+                    Input::Said(Said { agent, run, report: ready }),
+                ]
+            }
+            Effect::StoreNow { ticket, .. } if self.history_broken => {
+                let failure = Failure::new(FailureKind::Failed, "the disk is full");
+                vec![Input::Stored { ticket, result: Err(failure) }]
+            }
+            Effect::StoreNow { ticket, .. } => vec![Input::Stored { ticket, result: Ok(()) }],
+            Effect::Resolve { op, raw, .. } => {
+                let place = match raw.strip_prefix("/w/").unwrap_or(&raw) {
+                    outside if outside.starts_with('/') => Place::Outside(raw),
+                    inside => Place::Inside(WorkPath::parse(inside).unwrap()),
+                };
+                vec![Input::Resolved { op, place }]
+            }
+            Effect::Inspect { op, path, base } => {
+                let disk = self.look(&path);
+                let base =
+                    base.and_then(|hash| self.texts.get(&hash)).map(|text| text.as_str().into());
+                vec![Input::Inspected { op, disk, base }]
+            }
+            Effect::CheckShown { agent, call, raw, .. } => {
+                let path = WorkPath::parse(raw.trim_start_matches("/w/")).unwrap();
+                let seen = match self.look(&path) {
+                    Disk::File { hash, .. } => Some((path, hash, Extent::Whole)),
+                    Disk::Absent | Disk::Unreadable(_) => None,
+                };
+                vec![Input::Shown { agent, call, seen }]
+            }
+            Effect::ReadFile { op, path } => {
+                let disk = self.look(&path);
+                vec![Input::FileRead { op, disk }]
+            }
+            Effect::WriteFile { op, path, content, .. } => {
+                let before = self.files.get(path.as_str()).cloned().unwrap_or_default();
+                let written = match content {
+                    Content::Whole(text) => Ok(text),
+                    Content::Edited(edit) => disk::edited(&before, &edit),
+                };
+                let result = written.map_err(WriteTrouble::NoAnchor).map(|text| {
+                    self.files.insert(path.to_string(), text);
+                });
+                let disk = self.look(&path);
+                vec![Input::Written { op, disk, result }]
+            }
+            Effect::Scan { agent, call, after } => {
+                vec![Input::Scanned { agent, call, after, found: Vec::new() }]
+            }
+            Effect::Order { agent, order } => {
+                let line = told(&order);
+                self.log.push(format!("{agent} < {line}"));
+                Vec::new()
+            }
+            Effect::Reply { reply, .. } => {
+                self.log.push(format!("reply {}", answered(&reply)));
+                Vec::new()
+            }
+            Effect::Publish(event) => {
+                self.log.extend(noticed(&event));
+                Vec::new()
+            }
+            Effect::End => {
+                self.log.push("end".to_owned());
+                Vec::new()
+            }
+            Effect::Subscribe(_)
+            | Effect::Store(_)
+            | Effect::Load { .. }
+            | Effect::LoadBench { .. }
+            | Effect::Query { .. }
+            | Effect::LookUpBranch
+            | Effect::WakeAt(_) => Vec::new(),
+        }
+    }
+
+    /// What was written down since the last look.
+    fn log(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.log)
+    }
+
+    fn states(&self) -> String {
+        let rows = self.state.agents.values().map(|agent| {
+            format!("{}:{}", agent.info.name, serde_json::to_string(&agent.life.state()).unwrap())
+        });
+        rows.collect::<Vec<_>>().join(" ").replace('"', "")
+    }
+}
+
+/// An order in a few words: the first ones of a text are enough.
+fn told(order: &Order) -> String {
+    match order {
+        Order::Prompt { text, .. } => format!("prompt {text}"),
+        Order::Gate { request, verdict: Verdict::Pass { context } } => {
+            format!("{request} pass{}", if context.is_some() { " and hear" } else { "" })
+        }
+        Order::Gate { request, verdict: Verdict::Ask { .. } } => format!("{request} ask"),
+        Order::Gate { request, verdict: Verdict::Deny { reason } } => {
+            format!("{request} deny {}", reason.split(':').next().unwrap())
+        }
+        Order::ToolSeen { request, context } => {
+            format!("{request} seen{}", if context.is_some() { " and hear" } else { "" })
+        }
+        Order::Ask { request, answer: AskVerdict::Allow { .. } } => format!("{request} allow"),
+        Order::Ask { request, answer: AskVerdict::Deny { message, .. } } => {
+            format!("{request} deny {}", message.split(':').next().unwrap())
+        }
+        Order::Interrupt => "interrupt".to_owned(),
+        Order::Mode(mode) => format!("mode {}", mode.as_str()),
+        Order::Model(model) => format!("model {model}"),
+        Order::StopTask(task) => format!("stop task {task}"),
+        Order::Stop => "stop".to_owned(),
+        Order::Kill => "kill".to_owned(),
+    }
+}
+
+fn answered(reply: &Reply) -> String {
+    match reply {
+        Reply::Tool(value) => format!("{} {}", value["code"].as_str().unwrap(), value["ok"]),
+        Reply::Failed(failure) => format!("failed {}", failure.message),
+        Reply::Agent(id) => format!("agent {id}"),
+        other => format!("{other:?}").chars().take(40).collect(),
+    }
+}
+
+fn noticed(event: &Event) -> Option<String> {
+    match event {
+        Event::AskOpened { ask } => Some(format!("ask {} opens", ask.id)),
+        Event::AskClosed { ask, outcome } => Some(format!("ask {ask} closes {outcome:?}")),
+        Event::WriteRefused { attempt } => {
+            Some(format!("{} refused {} {}", attempt.who, attempt.path, attempt.code))
+        }
+        Event::Noticed { text, .. } => Some(format!("notice {text}")),
+        Event::AgentRemoved { agent } => Some(format!("{agent} leaves")),
+        Event::Closing => Some("closing".to_owned()),
+        _ => None,
+    }
+}
+
+fn write(path: &str, content: &str) -> Value {
+    json!({ "file_path": format!("/w/{path}"), "content": content })
+}
+
+fn edit(path: &str, old: &str, new: &str) -> Value {
+    json!({ "file_path": format!("/w/{path}"), "old_string": old, "new_string": new })
+}
+
+#[test]
+fn an_agent_starts_and_gets_its_first_prompt_once_it_is_ready() {
+    let mut bench = Bench::new();
+    let spec = AgentSpec { prompt: Some("go".to_owned()), ..AgentSpec::default() };
+    bench.command(Command::StartAgent { spec });
+    assert_eq!(bench.log(), ["reply agent 1", "1 < prompt go"]);
+    assert_eq!(bench.states(), "blue:working");
+}
+
+#[test]
+fn prompts_to_a_busy_agent_wait_their_turn_and_can_be_taken_back() {
+    let mut bench = Bench::working(&["blue"]);
+    for text in ["second", "third"] {
+        bench.command(Command::Send { agent: BLUE, text: text.to_owned() });
+    }
+    let waiting = bench.state.agents[&BLUE].info.queue.clone();
+    assert_eq!(
+        waiting.iter().map(|one| one.text.as_str()).collect::<Vec<_>>(),
+        ["second", "third"]
+    );
+    bench.command(Command::Unqueue { agent: BLUE, prompt: waiting[0].id });
+    bench.log();
+    bench.turn_ends(BLUE);
+    assert_eq!(bench.log(), ["1 < prompt third"]);
+}
+
+#[test]
+fn a_write_is_granted_and_the_agent_goes_on_after_its_end() {
+    let mut bench = Bench::working(&["blue"]);
+    bench.gate(BLUE, "c1", "Write", write("a", "one"));
+    assert_eq!(bench.log(), ["1 < gate-c1 pass"]);
+    bench.done(BLUE, "c1", "Write", write("a", "one"), "one");
+    assert_eq!(bench.log(), ["1 < done-c1 seen"]);
+    assert_eq!(bench.state.agents[&BLUE].info.holds, ["a"]);
+    bench.turn_ends(BLUE);
+    assert!(bench.state.agents[&BLUE].info.holds.is_empty(), "the end of the turn frees it");
+}
+
+#[test]
+fn a_second_writer_waits_and_is_refused_in_words_when_the_wait_is_over() {
+    let mut bench = Bench::working(&["blue", "red"]);
+    bench.gate(BLUE, "c1", "Write", write("a", "one"));
+    bench.gate(RED, "c2", "Write", write("a", "two"));
+    assert_eq!(bench.log(), ["1 < gate-c1 pass"]);
+    assert_eq!(bench.states(), "blue:working red:waiting_for_file");
+    bench.wait(20_001);
+    assert_eq!(bench.log(), ["red refused a HELD", "2 < gate-c2 deny NOT WRITTEN (held)"]);
+    assert_eq!(bench.states(), "blue:working red:working");
+}
+
+#[test]
+fn a_waiter_goes_on_when_the_holder_dies() {
+    let mut bench = Bench::working(&["blue", "red"]).file("a", "x\n");
+    bench.read(RED, "a");
+    bench.gate(BLUE, "c1", "Edit", edit("a", "x", "y"));
+    bench.gate(RED, "c2", "Edit", edit("a", "x", "z"));
+    bench.log();
+    bench.dies(BLUE);
+    assert_eq!(bench.log(), ["2 < gate-c2 pass"]);
+    assert_eq!(bench.states(), "blue:dead red:working");
+}
+
+#[test]
+fn a_write_over_something_unseen_is_stale() {
+    let mut bench = Bench::working(&["blue", "red"]).file("a", "x\n");
+    bench.read(BLUE, "a");
+    bench.gate(RED, "c1", "Edit", edit("a", "x", "y"));
+    bench.done(RED, "c1", "Edit", edit("a", "x", "y"), "y\n");
+    bench.turn_ends(RED);
+    bench.log();
+    bench.gate(BLUE, "c2", "Write", write("a", "x and more\n"));
+    assert_eq!(bench.log(), ["blue refused a STALE", "1 < gate-c2 deny NOT WRITTEN (stale)"]);
+    // The refusal showed it the change, so what it writes next is on top of that.
+    bench.gate(BLUE, "c3", "Write", write("a", "y and more\n"));
+    assert_eq!(bench.log(), ["1 < gate-c3 pass"]);
+}
+
+#[test]
+fn while_the_person_thinks_the_file_can_be_lost_and_the_yes_becomes_a_no() {
+    let mut bench = Bench::working(&["blue"]).file("a", "x\n");
+    bench.read(BLUE, "a");
+    bench.gate(BLUE, "c1", "Write", write("a", "blue\n"));
+    bench.ask(BLUE, "c1", "Write", write("a", "blue\n"));
+    bench.files.insert("a".to_owned(), "the person's own edit\n".to_owned());
+    bench.log();
+    let answer = AskAnswer::AllowOnce { input: None };
+    bench.command(Command::AnswerAsk { ask: AskId(1), answer });
+    let log = bench.log();
+    assert!(log.contains(&"1 < ask-c1 deny NOT WRITTEN (stale)".to_owned()), "{log:?}");
+    assert!(log.contains(&"ask 1 closes Refused".to_owned()), "{log:?}");
+}
+
+#[test]
+fn a_yes_is_checked_once_more_and_then_sent() {
+    let mut bench = Bench::working(&["blue"]);
+    bench.gate(BLUE, "c1", "Write", write("a", "blue\n"));
+    bench.ask(BLUE, "c1", "Write", write("a", "blue\n"));
+    assert_eq!(bench.states(), "blue:needs_you");
+    bench.log();
+    let answer = AskAnswer::AllowOnce { input: None };
+    bench.command(Command::AnswerAsk { ask: AskId(1), answer });
+    assert_eq!(bench.log(), ["reply Done", "1 < ask-c1 allow", "ask 1 closes Allowed"]);
+    bench.done(BLUE, "c1", "Write", write("a", "blue\n"), "blue\n");
+    assert_eq!(bench.log(), ["1 < done-c1 seen"]);
+}
+
+#[test]
+fn a_no_frees_the_file_at_once() {
+    let mut bench = Bench::working(&["blue", "red"]);
+    bench.gate(BLUE, "c1", "Write", write("a", "blue\n"));
+    bench.ask(BLUE, "c1", "Write", write("a", "blue\n"));
+    bench.gate(RED, "c2", "Write", write("a", "red\n"));
+    bench.log();
+    let answer = AskAnswer::Deny { reason: "no".to_owned(), interrupt: false };
+    bench.command(Command::AnswerAsk { ask: AskId(1), answer });
+    let log = bench.log();
+    assert!(log.contains(&"2 < gate-c2 pass".to_owned()), "{log:?}");
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_granted() {
+    let mut bench = Bench::working(&["blue"]);
+    bench.history_broken = true;
+    bench.gate(BLUE, "c1", "Write", write("a", "one"));
+    assert_eq!(bench.log(), ["blue refused a FAILED", "1 < gate-c1 deny NOT WRITTEN (failed)"]);
+    bench.history_broken = false;
+    bench.gate(BLUE, "c2", "Write", write("a", "one"));
+    assert_eq!(bench.log(), ["1 < gate-c2 pass"]);
+}
+
+#[test]
+fn malformed_writes_and_protected_paths_are_not_let_through() {
+    let mut bench = Bench::working(&["blue"]);
+    bench.gate(BLUE, "c1", "Write", json!({ "file_path": 7 }));
+    bench.gate(BLUE, "c2", "Write", write(".git/hooks/pre-commit", "x"));
+    bench.gate(BLUE, "c3", "Write", json!({ "file_path": "/etc/passwd", "content": "x" }));
+    assert_eq!(bench.log(), ["1 < gate-c1 deny NOT RUN", "1 < gate-c2 ask", "1 < gate-c3 ask"]);
+}
+
+#[test]
+fn an_interrupted_wait_is_over_and_leaves_nothing_behind() {
+    let mut bench = Bench::working(&["blue", "red"]);
+    bench.gate(BLUE, "c1", "Write", write("a", "one"));
+    bench.gate(RED, "c2", "Write", write("a", "two"));
+    bench.says(RED, Report::Withdrawn { request: "gate-c2".into() });
+    bench.turn_ends(RED);
+    bench.log();
+    bench.done(BLUE, "c1", "Write", write("a", "one"), "one");
+    bench.turn_ends(BLUE);
+    bench.wait(120_000);
+    assert_eq!(bench.log(), ["1 < done-c1 seen"], "red is not woken any more");
+    assert!(bench.state.ops.is_empty() && bench.state.calls.is_empty());
+}
+
+#[test]
+fn a_call_that_the_agents_own_rules_refuse_frees_its_file() {
+    let mut bench = Bench::working(&["blue", "red"]);
+    bench.gate(BLUE, "c1", "Write", write("a", "one"));
+    bench.says(
+        BLUE,
+        Report::ToolResult {
+            call: CallId::from("c1"),
+            sub: None,
+            text: "denied by a rule".to_owned(),
+            is_error: true,
+            hunks: Vec::new(),
+        },
+    );
+    bench.turn_ends(BLUE);
+    bench.log();
+    bench.gate(RED, "c2", "Write", write("a", "two"));
+    assert_eq!(bench.log(), ["2 < gate-c2 pass"]);
+}
+
+#[test]
+fn words_of_a_former_process_are_not_heard() {
+    let mut bench = Bench::working(&["blue"]);
+    let former = bench.runs[&BLUE];
+    bench.dies(BLUE);
+    bench.command(Command::RestartAgent { agent: BLUE });
+    bench.log();
+    let exited = Report::Exited { code: None, signal: Some(9), stderr: String::new() };
+    bench.feed(Input::Said(Said { agent: BLUE, run: former, report: exited }));
+    assert_eq!(bench.states(), "blue:idle");
+}
+
+#[test]
+fn an_agent_that_dies_says_its_last_words_and_keeps_its_queue() {
+    let mut bench = Bench::working(&["blue"]);
+    bench.command(Command::Send { agent: BLUE, text: "later".to_owned() });
+    bench.dies(BLUE);
+    let info = &bench.state.agents[&BLUE].info;
+    assert!(info.trouble.as_ref().is_some_and(|text| text.contains("out of memory")), "{info:?}");
+    bench.log();
+    bench.command(Command::RestartAgent { agent: BLUE });
+    assert!(bench.log().contains(&"1 < prompt later".to_owned()));
+}
+
+#[test]
+fn the_tools_of_the_bench_go_to_the_same_arbiter() {
+    let mut bench = Bench::working(&["blue"]).file("a", "x\n");
+    let call = |bench: &mut Bench, name: &str, tool: &str, input: Value| {
+        let (name, tool) = (name.to_owned(), tool.to_owned());
+        bench.command(Command::CallTool { name, tool, input });
+        bench.log()
+    };
+    let unread = call(&mut bench, "s", "write_file", json!({"path": "a", "content": "y\n"}));
+    assert_eq!(unread, ["s refused a UNREAD", "reply UNREAD false"]);
+    call(&mut bench, "s", "read_file", json!({"path": "a"}));
+    let written = call(&mut bench, "s", "write_file", json!({"path": "a", "content": "y\n"}));
+    assert_eq!(written, ["reply OK true"]);
+    assert_eq!(bench.files["a"], "y\n");
+    let edited = call(&mut bench, "s", "edit_file", json!({"path": "a", "old": "y", "new": "z"}));
+    assert_eq!(edited, ["reply OK true"]);
+    bench.gate(BLUE, "c1", "Write", write("b", "one"));
+    bench.log();
+    let input = json!({"path": "b", "content": "two"});
+    assert!(call(&mut bench, "s", "write_file", input).is_empty(), "it waits");
+    bench.wait(20_001);
+    assert_eq!(bench.log(), ["s refused b HELD", "reply HELD false"]);
+}
+
+#[test]
+fn an_engine_ends_once_its_agents_have() {
+    let mut bench = Bench::working(&["blue"]);
+    bench.command(Command::Shutdown);
+    assert_eq!(bench.log(), ["1 < stop", "reply Done"]);
+    bench.says(BLUE, Report::Exited { code: Some(0), signal: None, stderr: String::new() });
+    assert_eq!(bench.log(), ["closing", "end"]);
+}
+
+#[test]
+fn names_are_checked_before_anything_is_started() {
+    let mut bench = Bench::working(&["blue"]);
+    for name in ["blue", "user", "two words", "../x"] {
+        let spec = AgentSpec { name: name.to_owned(), ..AgentSpec::default() };
+        bench.command(Command::StartAgent { spec });
+        let log = bench.log();
+        assert!(log.len() == 1 && log[0].starts_with("reply failed"), "{name}: {log:?}");
+    }
+}
