@@ -9,9 +9,37 @@
 //! - **In-flight is sacred.** Nothing but the end of the write frees a file that is being written.
 //! - **No forgotten waiter.** Each request ends in exactly one of granted, refused, withdrawn.
 //!
+//! A session and its sub-agents share what they hold and reserve; only a write in flight keeps
+//! them apart. What each of them has *seen* is its own.
+//!
 //! Which tool calls need a lease, where a path really leads, and what is on disk is found out by
 //! the caller. Here a path is a path.
 
+pub mod claim;
 pub mod input;
+pub mod query;
+pub mod refusal;
+pub mod restore;
+pub mod settings;
+pub mod table;
 
+mod difference;
+mod leases;
+mod owners;
+mod pins;
+mod rebase;
+mod requests;
+mod reserve;
+mod versions;
+mod waits;
+mod writes;
+
+#[cfg(test)]
+mod proof;
+
+pub use claim::{Claim, is_protected};
 pub use input::{Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish};
+pub use query::Standing;
+pub use restore::{LeaseRow, Rows, WriterRow};
+pub use settings::Settings;
+pub use table::Table;
