@@ -130,24 +130,27 @@ pub(super) fn held(
     if let Some(place) = by.place {
         text.push_str(&format!(" You are {} in the queue.", ordinal(place)));
     }
-    text.push_str("\nNow, best first: 1) go on with another file of your task; ");
+    let mut advice = "\nNow, best first: 1) go on with another file of your task; ".to_owned();
     if code == RefusalCode::Deadlock {
-        text.push_str("2) give back what you have reserved and do not need, then try again.");
+        advice.push_str("2) give back what you have reserved and do not need, then try again.");
     } else if settings.bench_tools {
-        text.push_str(&format!("2) call wait_for{}", argument(path)));
+        advice.push_str(&format!("2) call wait_for{}", argument(path)));
         if by.person.quoted {
-            text.push_str(&format!("; 3) send_message to {said} if you need a small change there"));
+            advice
+                .push_str(&format!("; 3) send_message to {said} if you need a small change there"));
         }
-        text.push('.');
+        advice.push('.');
     } else {
         let left = by.free_in_ms.map_or_else(|| "a while".to_owned(), span);
-        text.push_str(&format!("2) make the same edit again in about {left}."));
+        advice.push_str(&format!("2) make the same edit again in about {left}."));
     }
-    text.push_str(&if settings.guarded {
+    advice.push_str(&if settings.guarded {
         "\nDo not write this file by shell or git: that is refused as well.".to_owned()
     } else {
         format!("\nDo not write this file by shell or git instead: {bare}'s work is at stake.")
     });
+    let mut text = cap(&text, LIMIT - advice.chars().count().min(LIMIT - 1));
+    text.push_str(&advice);
     refusal(code, Some(path), Some(bare), text)
 }
 
@@ -364,7 +367,7 @@ pub(super) fn rebased(unseen: &Unseen, extent: Extent) -> (String, bool) {
     let shown = difference.show(budget);
     let complete = shown.complete && extent == Extent::All;
     let tail = if shown.complete { "" } else { tail.as_str() };
-    (cap(&format!("{head}{}{tail}", shown.text)), complete)
+    (cap(&format!("{head}{}{tail}", shown.text), LIMIT), complete)
 }
 
 /// A span of time in the two largest units that matter.
@@ -396,29 +399,30 @@ fn refusal(
     holder: Option<&str>,
     text: String,
 ) -> Refusal {
-    let text = cap(&text);
+    let text = cap(&text, LIMIT);
     Refusal { code, path: path.cloned(), holder: holder.map(str::to_owned), text }
 }
 
-fn cap(text: &str) -> String {
-    if text.chars().count() <= LIMIT {
+fn cap(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
         return text.to_owned();
     }
-    let mut cut: String = text.chars().take(LIMIT - 1).collect();
+    let mut cut: String = text.chars().take(limit - 1).collect();
     cut.push('…');
     cut
 }
 
-pub(super) fn shown(path: &WorkPath) -> String {
+fn shown(path: &WorkPath) -> String {
     short(path.as_str(), LONGEST_PATH)
 }
 
 /// The argument of a tool call, only if the path fits in full.
 fn argument(path: &WorkPath) -> String {
-    if path.as_str().chars().count() > LONGEST_PATH {
+    let json = serde_json::Value::from(path.as_str()).to_string();
+    if json.chars().count() > LONGEST_PATH {
         return " with that path".to_owned();
     }
-    format!(" {{\"path\":{}}}", serde_json::Value::from(path.as_str()))
+    format!(" {{\"path\":{json}}}")
 }
 
 /// At most `limit` characters, the middle left out, on one line.

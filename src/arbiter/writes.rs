@@ -6,7 +6,7 @@ use super::owners::{FileId, Who};
 use super::rebase;
 use super::refusal::{self, Person, Unseen};
 use super::table::{Stage, Table, Write};
-use super::versions::{BaseText, Case, Cause, Content, Extent, Ground, Verdict, judge};
+use super::versions::{BaseText, Case, Content, Extent, Ground, Verdict, judge};
 use crate::model::id::OpId;
 use crate::model::lease::{Owner, Refusal};
 
