@@ -14,7 +14,8 @@ use crate::model::lease::{LeaseState, Owner};
 use crate::model::report::Way;
 
 fn line(number: usize, bytes: usize) -> Record {
-    let line = format!("{number:0bytes$}");
+    let digits = number.to_string();
+    let line = "0".repeat(bytes - digits.len()) + &digits;
     Record::Line { session: id("s"), at: Wall(1), way: Way::Out, line }
 }
 
