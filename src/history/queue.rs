@@ -1,0 +1,561 @@
+//! The queue in front of the writing thread.
+//!
+//! - It holds at most [`QUEUE_BYTES`]; who brings more waits until the disk has caught up.
+//! - It has two lanes. What the arbiter needs (leases, decisions, who has a session open) never
+//!   waits behind the lines of a talkative agent. The lanes share no table, and within a lane the
+//!   order of arrival is kept.
+//! - Records that somebody waits for are bounded separately ([`NOW_BYTES`]) and refused beyond.
+//! - Nothing leaves it unanswered: whoever waits for a batch learns its end, whatever happens.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::error::StoreError;
+use super::record::Record;
+use super::write::Pen;
+use crate::model::transcript::Body;
+
+/// Bytes of records that may wait to be stored. Whoever queues more waits.
+pub const QUEUE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Bytes of records that may wait while somebody waits for them. More are refused.
+pub(super) const NOW_BYTES: usize = 32 * 1024 * 1024;
+
+/// How long records wait for others to be committed with. The commit itself takes a few
+/// milliseconds more; together it stays below 50.
+const GROUP_DELAY: Duration = Duration::from_millis(40);
+
+/// With so many bytes a commit is worth it at once.
+const EAGER_BYTES: usize = 1024 * 1024;
+
+/// Bytes of one lane in one transaction at most, give or take one batch.
+const TURN_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of the slow lane that may go along with records somebody waits for.
+const RIDER_BYTES: usize = 128 * 1024;
+
+/// Called with the end of a batch.
+pub(super) type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// Something that the writing thread does between two commits.
+pub(super) type Task = Box<dyn FnOnce(&mut Pen) + Send>;
+
+/// What waits for the writing thread.
+pub(super) enum Entry {
+    /// A record that nobody waits for, and its size.
+    One(Record, usize),
+    /// Records that somebody waits for.
+    Job {
+        /// Stored all together or not at all.
+        records: Vec<Record>,
+        /// Their size.
+        bytes: usize,
+        /// Who waits.
+        ticket: Arc<Ticket>,
+    },
+    /// Something else than a record.
+    Task(Task),
+}
+
+/// What the writing thread does next.
+pub(super) enum Turn {
+    /// Store these in one transaction.
+    Commit(Vec<Entry>),
+    /// Do this.
+    Task(Task),
+}
+
+/// One wait for one batch, which may have a part in each lane.
+pub(super) struct Ticket {
+    parts: AtomicUsize,
+    done: Mutex<Option<Done>>,
+}
+
+impl Ticket {
+    fn new(parts: usize, done: Done) -> Arc<Self> {
+        Arc::new(Self { parts: AtomicUsize::new(parts), done: Mutex::new(Some(done)) })
+    }
+
+    /// One part is stored; the last one ends the wait.
+    pub(super) fn stored(&self) {
+        if self.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.end(Ok(()));
+        }
+    }
+
+    /// One part cannot be stored.
+    pub(super) fn failed(&self, error: StoreError) {
+        self.end(Err(error));
+    }
+
+    fn end(&self, result: Result<(), StoreError>) {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(done) = done {
+            let call = std::panic::AssertUnwindSafe(|| done(result));
+            if std::panic::catch_unwind(call).is_err() {
+                tracing::error!("a callback of the history panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.end(Err(StoreError::Closed));
+    }
+}
+
+/// The queue itself.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+    room: Condvar,
+    room_async: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// What the arbiter needs.
+    fast: Lane,
+    /// What was said.
+    slow: Lane,
+    /// Bytes of records that nobody waits for, those that are being stored included.
+    bytes: usize,
+    /// Bytes of records that somebody waits for, likewise.
+    now_bytes: usize,
+    /// When the oldest waiting record came.
+    since: Option<Instant>,
+    /// No attempt before this, unless somebody waits.
+    not_before: Option<Instant>,
+    /// A task at the head of the slow lane had to let records go first once.
+    task_waited: bool,
+    closing: bool,
+}
+
+#[derive(Default)]
+struct Lane {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    /// How many entries somebody waits for.
+    awaited: usize,
+}
+
+/// Why records were not taken.
+pub(super) enum NotTaken {
+    /// There is no room; here they are again.
+    Full(Vec<Record>),
+    /// The history is closed.
+    Closed,
+}
+
+impl Lane {
+    fn push(&mut self, entry: Entry) {
+        self.count(&entry);
+        self.entries.push_back(entry);
+    }
+
+    fn put_back(&mut self, entry: Entry) {
+        self.count(&entry);
+        self.entries.push_front(entry);
+    }
+
+    fn count(&mut self, entry: &Entry) {
+        self.bytes += entry.bytes();
+        self.awaited += usize::from(entry.is_awaited());
+    }
+
+    fn pop(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        self.bytes -= entry.bytes();
+        self.awaited -= usize::from(entry.is_awaited());
+        Some(entry)
+    }
+
+    fn pop_task(&mut self) -> Option<Task> {
+        if !matches!(self.entries.front(), Some(Entry::Task(_))) {
+            return None;
+        }
+        match self.pop() {
+            Some(Entry::Task(task)) => Some(task),
+            Some(Entry::One(..) | Entry::Job { .. }) | None => None,
+        }
+    }
+
+    /// Moves entries into `turn` up to the next task or about `room` bytes.
+    fn take(&mut self, turn: &mut Vec<Entry>, room: usize) {
+        let mut taken = 0;
+        while taken < room && !matches!(self.entries.front(), Some(Entry::Task(_)) | None) {
+            let Some(entry) = self.pop() else { return };
+            taken += entry.bytes();
+            turn.push(entry);
+        }
+    }
+}
+
+impl Entry {
+    /// The records in it.
+    pub(super) fn records(&self) -> &[Record] {
+        match self {
+            Self::One(record, _) => std::slice::from_ref(record),
+            Self::Job { records, .. } => records,
+            Self::Task(_) => &[],
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::One(_, bytes) | Self::Job { bytes, .. } => *bytes,
+            Self::Task(_) => 0,
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::One(..) => false,
+            Self::Job { .. } | Self::Task(_) => true,
+        }
+    }
+}
+
+impl Queue {
+    /// Queues records that nobody waits for, if there is room.
+    pub(super) fn push(&self, records: Vec<Record>) -> Result<(), NotTaken> {
+        let sizes: Vec<usize> = records.iter().map(size).collect();
+        let bytes: usize = sizes.iter().sum();
+        let mut state = self.lock();
+        if state.closing {
+            return Err(NotTaken::Closed);
+        }
+        // A batch larger than the whole queue goes alone.
+        if state.bytes > 0 && state.bytes + bytes > QUEUE_BYTES {
+            return Err(NotTaken::Full(records));
+        }
+        state.bytes += bytes;
+        for (record, bytes) in records.into_iter().zip(sizes) {
+            state.lane(&record).push(Entry::One(record, bytes));
+        }
+        self.pushed(state);
+        Ok(())
+    }
+
+    /// Queues records that nobody waits for; blocks while there is no room.
+    pub(super) fn push_blocking(&self, mut records: Vec<Record>) -> Result<(), StoreError> {
+        loop {
+            match self.push(records) {
+                Ok(()) => return Ok(()),
+                Err(NotTaken::Closed) => return Err(StoreError::Closed),
+                Err(NotTaken::Full(back)) => records = back,
+            }
+            let wanted: usize = records.iter().map(size).sum();
+            let state = self.lock();
+            let full = |state: &mut State| {
+                !state.closing && state.bytes > 0 && state.bytes + wanted > QUEUE_BYTES
+            };
+            drop(self.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Queues records that nobody waits for; waits while there is no room.
+    pub(super) async fn push_waiting(&self, mut records: Vec<Record>) -> Result<(), StoreError> {
+        loop {
+            let mut room = std::pin::pin!(self.room_async.notified());
+            room.as_mut().enable();
+            match self.push(records) {
+                Ok(()) => return Ok(()),
+                Err(NotTaken::Closed) => return Err(StoreError::Closed),
+                Err(NotTaken::Full(back)) => records = back,
+            }
+            room.await;
+        }
+    }
+
+    /// Queues records that somebody waits for; `done` is called in any case.
+    pub(super) fn push_now(&self, records: Vec<Record>, done: Done) {
+        let bytes: usize = records.iter().map(size).sum();
+        let (fast, slow): (Vec<Record>, Vec<Record>) = records.into_iter().partition(is_fast);
+        let mut state = self.lock();
+        let refusal = if state.closing {
+            Some(StoreError::Closed)
+        } else if state.now_bytes > 0 && state.now_bytes + bytes > NOW_BYTES {
+            Some(StoreError::Overfull)
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            drop(state);
+            done(Err(refusal));
+            return;
+        }
+        state.now_bytes += bytes;
+        let (some_fast, some_slow) = (!fast.is_empty() || slow.is_empty(), !slow.is_empty());
+        let ticket = Ticket::new(usize::from(some_fast) + usize::from(some_slow), done);
+        if some_fast {
+            state.fast.push(Entry::job(fast, Arc::clone(&ticket)));
+        }
+        if some_slow {
+            state.slow.push(Entry::job(slow, ticket));
+        }
+        self.pushed(state);
+    }
+
+    /// Calls `done` once everything that was queued before is stored.
+    pub(super) fn push_flush(&self, done: Done) {
+        let mut state = self.lock();
+        if state.closing {
+            drop(state);
+            done(Err(StoreError::Closed));
+            return;
+        }
+        let ticket = Ticket::new(2, done);
+        state.fast.push(Entry::job(Vec::new(), Arc::clone(&ticket)));
+        state.slow.push(Entry::job(Vec::new(), ticket));
+        self.pushed(state);
+    }
+
+    /// Queues a task behind the records of its lane. It is dropped if the history is closed.
+    pub(super) fn push_task(&self, lane: TaskLane, task: Task) {
+        let mut state = self.lock();
+        if state.closing {
+            drop(state);
+            return;
+        }
+        match lane {
+            TaskLane::Fast => state.fast.push(Entry::Task(task)),
+            TaskLane::Slow => state.slow.push(Entry::Task(task)),
+        }
+        self.pushed(state);
+    }
+
+    /// Takes nothing new from now on; what is queued is still stored.
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.filled.notify_all();
+        self.make_room();
+    }
+
+    /// What to do next; waits for it. `None` once the queue is closed and empty.
+    pub(super) fn next(&self) -> Option<Turn> {
+        let mut state = self.lock();
+        loop {
+            let now = Instant::now();
+            let wait = match state.due() {
+                Due::Empty if state.closing => return None,
+                Due::Empty => None,
+                Due::At(at) if at > now => Some(at - now),
+                Due::At(_) => return Some(state.turn()),
+            };
+            state = match wait {
+                None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(wait) => {
+                    let waited = self.filled.wait_timeout(state, wait);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// The entries are stored, or given up: their room is free again.
+    pub(super) fn settled(&self, entries: &[Entry]) {
+        let mut state = self.lock();
+        for entry in entries {
+            match entry {
+                Entry::One(_, bytes) => state.bytes = state.bytes.saturating_sub(*bytes),
+                Entry::Job { bytes, .. } => {
+                    state.now_bytes = state.now_bytes.saturating_sub(*bytes);
+                }
+                Entry::Task(_) => {}
+            }
+        }
+        drop(state);
+        self.make_room();
+    }
+
+    /// Puts entries back in front, to be tried again after `pause`.
+    pub(super) fn put_back(&self, entries: Vec<Entry>, pause: Duration) {
+        let mut state = self.lock();
+        for entry in entries.into_iter().rev() {
+            let fast = entry.records().first().is_none_or(is_fast);
+            if fast { &mut state.fast } else { &mut state.slow }.put_back(entry);
+        }
+        let now = Instant::now();
+        state.since.get_or_insert(now);
+        state.not_before = Some(now + pause);
+    }
+
+    /// Gives up everything that waits. Tells how many records that were.
+    pub(super) fn abandon(&self) -> usize {
+        let mut state = self.lock();
+        state.closing = true;
+        let mut left: Vec<Entry> = state.fast.entries.drain(..).collect();
+        left.extend(state.slow.entries.drain(..));
+        *state = State { closing: true, ..State::default() };
+        drop(state);
+        self.make_room();
+        left.iter().map(|entry| entry.records().len()).sum()
+    }
+
+    /// Whether it was closed.
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pushed(&self, mut state: MutexGuard<'_, State>) {
+        let first = state.since.is_none();
+        state.since.get_or_insert_with(Instant::now);
+        let worth_it = state.fast.awaited + state.slow.awaited > 0
+            || state.fast.bytes + state.slow.bytes >= EAGER_BYTES;
+        drop(state);
+        if first || worth_it {
+            self.filled.notify_one();
+        }
+    }
+
+    fn make_room(&self) {
+        self.room.notify_all();
+        self.room_async.notify_waiters();
+    }
+}
+
+enum Due {
+    Empty,
+    At(Instant),
+}
+
+impl State {
+    fn lane(&mut self, record: &Record) -> &mut Lane {
+        if is_fast(record) { &mut self.fast } else { &mut self.slow }
+    }
+
+    fn due(&self) -> Due {
+        let Some(since) = self.since else { return Due::Empty };
+        if self.fast.awaited + self.slow.awaited > 0 {
+            return Due::At(since);
+        }
+        if let Some(not_before) = self.not_before {
+            return Due::At(not_before);
+        }
+        let worth_it = self.closing || self.fast.bytes + self.slow.bytes >= EAGER_BYTES;
+        Due::At(if worth_it { since } else { since + GROUP_DELAY })
+    }
+
+    /// Takes what is to be done next; something is there.
+    fn turn(&mut self) -> Turn {
+        self.not_before = None;
+        let task = self.fast.pop_task().or_else(|| {
+            let alone = self.fast.entries.is_empty() || self.task_waited;
+            if alone { self.slow.pop_task() } else { None }
+        });
+        let turn = match task {
+            Some(task) => {
+                self.task_waited = false;
+                Turn::Task(task)
+            }
+            None => {
+                let room = if self.fast.awaited > 0 { RIDER_BYTES } else { TURN_BYTES };
+                let mut turn = Vec::new();
+                self.fast.take(&mut turn, TURN_BYTES);
+                self.slow.take(&mut turn, room);
+                self.task_waited = matches!(self.slow.entries.front(), Some(Entry::Task(_)));
+                Turn::Commit(turn)
+            }
+        };
+        if self.fast.entries.is_empty() && self.slow.entries.is_empty() {
+            self.since = None;
+        }
+        turn
+    }
+}
+
+impl Entry {
+    fn job(records: Vec<Record>, ticket: Arc<Ticket>) -> Self {
+        let bytes = records.iter().map(size).sum();
+        Self::Job { records, bytes, ticket }
+    }
+}
+
+/// In which lane a task waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum TaskLane {
+    /// With what the arbiter needs.
+    Fast,
+    /// With what was said.
+    Slow,
+}
+
+/// Whether a record belongs to the fast lane.
+fn is_fast(record: &Record) -> bool {
+    match record {
+        Record::Lease(_)
+        | Record::Free { .. }
+        | Record::Knows { .. }
+        | Record::Decision(_)
+        | Record::Change(_)
+        | Record::Blob { .. }
+        | Record::Open(_)
+        | Record::Close { .. } => true,
+        Record::Session(_)
+        | Record::Line { .. }
+        | Record::Item { .. }
+        | Record::Tail { .. }
+        | Record::Asked { .. }
+        | Record::AskEnded { .. }
+        | Record::Bench(_) => false,
+    }
+}
+
+/// About how much memory a record takes.
+fn size(record: &Record) -> usize {
+    let texts = match record {
+        Record::Session(row) => 1024 + row.title.len(),
+        Record::Line { line, .. } => line.len(),
+        Record::Item { item, .. } => match &item.body {
+            Body::Prompt { text, .. }
+            | Body::Text { text }
+            | Body::Thinking { text }
+            | Body::Notice { text, .. }
+            | Body::Raw { line: text } => text.len(),
+            Body::Tool(call) => {
+                let result = call.result.as_ref().map_or(0, |result| {
+                    let hunks = result.hunks.iter().flat_map(|hunk| &hunk.lines);
+                    result.text.len() + hunks.map(|line| 24 + line.len()).sum::<usize>()
+                });
+                value_size(&call.input) + result
+            }
+            Body::Todo { entries } => entries.iter().map(|entry| 32 + entry.text.len()).sum(),
+            Body::TurnEnd(_) => 128,
+        },
+        Record::Tail { text, .. } => text.len(),
+        Record::Asked { ask, .. } | Record::AskEnded { ask, .. } => 256 + value_size(&ask.input),
+        Record::Lease(row) => row.path.len() + row.workspace.len() + row.reason.len(),
+        Record::Free { workspace, path } => workspace.len() + path.len(),
+        Record::Knows { workspace, path, .. } => workspace.len() + path.as_str().len(),
+        Record::Decision(row) => row.workspace.len() + row.tool.len() + row.text.len(),
+        Record::Change(row) => row.workspace.len() + row.path.as_str().len(),
+        Record::Blob { bytes, .. } => bytes.len(),
+        Record::Bench(row) => 64 * row.sessions.len() + value_size(&row.layout),
+        Record::Open(_) | Record::Close { .. } => 0,
+    };
+    size_of::<Record>() + 64 + texts
+}
+
+fn value_size(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Array(values) => values.iter().map(value_size).sum(),
+            Value::Object(fields) => {
+                fields.iter().map(|(name, value)| 24 + name.len() + value_size(value)).sum()
+            }
+        }
+}
