@@ -5,8 +5,17 @@
 //! - It never grants a write, and when it breaks, nothing is granted.
 //! - When it reports [`Report::Exited`], no process of the agent's tree is left.
 
+pub mod claude;
+pub mod install;
+pub mod process;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::model::id::{AgentId, RequestId};
 use crate::model::permission::PermissionMode;
@@ -138,5 +147,67 @@ pub struct Said {
     /// What it said.
     pub report: Report,
 }
-pub mod claude;
-pub mod process;
+
+/// A running agent. It ends when it is told to, and when this is dropped.
+#[derive(Debug)]
+pub struct Driver {
+    /// Its process.
+    pub pid: u32,
+    orders: mpsc::Sender<Order>,
+    stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Driver {
+    /// Orders that may wait until the agent reads them. When they are more, the agent has stopped
+    /// reading: the order is given back, and whoever gave it decides.
+    pub const ORDERS: usize = 1024;
+
+    pub(crate) fn new(
+        pid: u32,
+        orders: mpsc::Sender<Order>,
+        stop: CancellationToken,
+        task: JoinHandle<()>,
+    ) -> Self {
+        Self { pid, orders, stop, task: Some(task) }
+    }
+
+    /// Gives an order without waiting. [`Order::Stop`] never waits behind others.
+    pub fn try_order(&self, order: Order) -> Result<(), OrderError> {
+        if order == Order::Stop {
+            self.stop.cancel();
+            return Ok(());
+        }
+        self.orders.try_send(order).map_err(|error| match error {
+            TrySendError::Full(order) => OrderError::Full(Box::new(order)),
+            TrySendError::Closed(order) => OrderError::Gone(Box::new(order)),
+        })
+    }
+
+    /// Tells the agent to stop, and waits until it has ended and nothing is left of it. Its last
+    /// reports must be taken meanwhile, or their receiver dropped.
+    pub async fn stopped(mut self) {
+        self.stop.cancel();
+        if let Some(task) = self.task.take() {
+            // A task that panicked has ended as well, and its process with it.
+            drop(task.await);
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// An order that did not get through.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum OrderError {
+    /// The agent has not read the last orders.
+    #[error("the agent does not read what it is told")]
+    Full(Box<Order>),
+    /// The agent has ended.
+    #[error("the agent has ended")]
+    Gone(Box<Order>),
+}

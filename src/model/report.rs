@@ -13,7 +13,7 @@ use super::usage::Tokens;
 
 /// One thing that a back end said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "report", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Report {
     /// A line of the protocol as it is, before what it means. For the history.
     Line {
