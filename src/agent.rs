@@ -93,8 +93,6 @@ pub enum Order {
     StopTask(String),
     /// End: politely first, then by force, with every child.
     Stop,
-    /// End by force at once, with every child.
-    Kill,
 }
 
 /// Whether a tool may run.

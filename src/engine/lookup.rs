@@ -54,7 +54,7 @@ pub(super) fn session(history: &Path, session: &SessionId, how: Resume) -> Resul
         return Err(Failure::new(FailureKind::Failed, text).hint("put it back, then resume"));
     }
     let page = reader.page(session, None, ITEMS)?;
-    let last_item = reader.max_item(session)?;
+    let last_item = reader.max_item(session)?.map_or(0, |item| item.0);
     Ok(Loaded { row, items: page.items, more_before: page.more_before, last_item })
 }
 
@@ -73,7 +73,7 @@ pub(super) fn answer(
             Ok(Reply::Transcript(page))
         }
         Query::Rename { session, title } => {
-            store.rename_session(&session, &title)?;
+            store.rename_session(session, title).wait()?;
             Ok(Reply::Done)
         }
     }

@@ -18,8 +18,8 @@ use super::publish::Publisher;
 use super::run::TICKETS;
 use super::state::State;
 use super::texts::Texts;
-use crate::agent::claude::{self, Driver};
-use crate::agent::{Launch, Order, Said};
+use crate::agent::claude::drive;
+use crate::agent::{Driver, Launch, Order, Said};
 use crate::history::Store;
 use crate::history::record::{OpenRow, Record};
 use crate::model::failure::{Failure, FailureKind};
@@ -29,16 +29,15 @@ use crate::model::time::Mono;
 use crate::model::transcript::Level;
 
 /// Everything that effects need.
-#[derive(Debug)]
 pub(super) struct Performer {
     pub(super) publisher: Publisher,
     root: PathBuf,
-    store: Store,
+    store: Arc<Store>,
     history: PathBuf,
     inputs: mpsc::Sender<Input>,
     said: mpsc::Sender<Said>,
     stored: mpsc::Sender<Input>,
-    drivers: HashMap<AgentId, (u64, Driver)>,
+    drivers: HashMap<AgentId, Driver>,
     census: Arc<Mutex<Census>>,
     texts: Arc<Texts>,
     /// Records that wait for the end of the step, to be queued in one piece.
@@ -61,7 +60,7 @@ impl Performer {
         Self {
             publisher: Publisher::default(),
             root,
-            store,
+            store: Arc::new(store),
             history,
             inputs,
             said,
@@ -108,7 +107,7 @@ impl Performer {
             Effect::StoreNow { ticket, records } => self.store_now(ticket, records).await,
             Effect::OpenSession { agent, session } => self.open_session(agent, session),
             Effect::Spawn { agent, run, backend: _, launch } => {
-                self.spawn(agent, run, *launch).await;
+                self.spawn(agent, run, &launch).await;
             }
             Effect::Order { agent, order } => self.order(agent, order),
             Effect::Resolve { op, raw, cwd } => {
@@ -124,7 +123,7 @@ impl Performer {
             }
             Effect::ReadFile { op, path } => {
                 let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-                let store = self.store.clone();
+                let store = Arc::clone(&self.store);
                 self.job(move || {
                     let disk = disk::look(&root, &path);
                     texts.keep(&store, &path, &disk);
@@ -133,7 +132,7 @@ impl Performer {
             }
             Effect::WriteFile { op, path, checked, content } => {
                 let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-                let store = self.store.clone();
+                let store = Arc::clone(&self.store);
                 self.job(move || {
                     let (disk, result) = disk::write(&root, &path, &checked, &content, op.0);
                     texts.keep(&store, &path, &disk);
@@ -169,7 +168,10 @@ impl Performer {
             return;
         }
         let records = std::mem::take(&mut self.records);
-        self.store.queue(records).await;
+        if let Err(error) = self.store.queue(records).await {
+            let text = Failure::from(error).to_string();
+            self.publisher.publish(&Event::Noticed { level: Level::Error, text });
+        }
     }
 
     /// The history takes everything in, then its thread ends.
@@ -178,8 +180,8 @@ impl Performer {
         self.publisher.publish(&Event::Closing);
         let store = self.store;
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
-        if let Ok(Err(failure)) = closed {
-            tracing::error!("the history did not close well: {failure}");
+        if let Ok(Err(error)) = closed {
+            tracing::error!(%error, "the history did not close well");
         }
     }
 
@@ -203,7 +205,7 @@ impl Performer {
     }
 
     fn open_session(&self, agent: AgentId, session: SessionId) {
-        let store = self.store.clone();
+        let store = Arc::clone(&self.store);
         self.job(move || {
             let engine_pid = std::process::id();
             let row = OpenRow {
@@ -213,27 +215,23 @@ impl Performer {
                 agent_pid: None,
                 at: identity::wall(),
             };
-            let alive = |pid, started| identity::is_alive(pid, started);
-            let result = store.open_session(row, alive).map_err(Failure::from);
+            let result = store.open_session(row, identity::is_alive).wait().map_err(Failure::from);
             Some(Input::SessionOpened { agent, result })
         });
     }
 
-    async fn spawn(&mut self, agent: AgentId, run: u64, launch: Launch) {
-        let result = claude::start(launch, agent, run, self.said.clone()).await;
-        let result = match result {
-            Ok(driver) => {
-                let pid = driver.pid();
-                self.drivers.insert(agent, (run, driver));
-                Ok(pid)
-            }
-            Err(failure) => Err(failure),
-        };
+    async fn spawn(&mut self, agent: AgentId, run: u64, launch: &Launch) {
+        let started = drive::start(launch, agent, run, self.said.clone()).await;
+        let result = started.map(|driver| {
+            let pid = driver.pid;
+            self.drivers.insert(agent, driver);
+            Some(pid)
+        });
         self.send(Input::Spawned { agent, run, result });
     }
 
     fn order(&mut self, agent: AgentId, order: Order) {
-        let Some((_, driver)) = self.drivers.get(&agent) else { return };
+        let Some(driver) = self.drivers.get(&agent) else { return };
         if let Err(failure) = driver.try_order(order) {
             let text = format!("an order did not reach the agent: {failure}");
             self.publisher.publish(&Event::Noticed { level: Level::Error, text });
@@ -242,7 +240,7 @@ impl Performer {
 
     fn inspect(&self, op: OpId, path: WorkPath, base: Option<Hash>) {
         let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-        let store = self.store.clone();
+        let store = Arc::clone(&self.store);
         self.job(move || {
             let disk = disk::look(&root, &path);
             texts.keep(&store, &path, &disk);
@@ -260,7 +258,7 @@ impl Performer {
         response: Box<serde_json::Value>,
     ) {
         let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-        let store = self.store.clone();
+        let store = Arc::clone(&self.store);
         self.job(move || {
             let seen = disk::shown(&root, Path::new(&cwd), &raw, &response);
             let seen = seen.map(|(path, hash, extent, text)| {
@@ -283,7 +281,8 @@ impl Performer {
     async fn query(&mut self, from: Asker, query: Query) {
         // What was said a moment ago is to be found as well.
         self.flush().await;
-        let (history, root, store) = (self.history.clone(), self.root.clone(), self.store.clone());
+        let (history, root, store) =
+            (self.history.clone(), self.root.clone(), Arc::clone(&self.store));
         self.job(move || {
             let reply = lookup::answer(&history, &root, &store, query);
             let reply = reply.unwrap_or_else(Reply::Failed);

@@ -38,7 +38,6 @@ const TURN: usize = 256;
 const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Everything that an engine needs.
-#[derive(Debug)]
 pub struct Parts {
     /// What the state is told.
     pub setup: Setup,

@@ -54,7 +54,10 @@ impl Texts {
         }
         if text.len() <= STORED && !may_be_secret(path) {
             let bytes = text.as_bytes().to_vec();
-            store.blocking_queue(vec![Record::Blob { hash: *hash, bytes }]);
+            if let Err(error) = store.blocking_queue(vec![Record::Blob { hash: *hash, bytes }]) {
+                // Without it a stale write is refused where it might have been rebased.
+                tracing::warn!(%error, "the text of {path} is not stored");
+            }
         }
     }
 

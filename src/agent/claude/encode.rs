@@ -117,13 +117,18 @@ pub(super) fn gate(request: &str, verdict: &Verdict) -> String {
         Verdict::Pass { context: Some(context) } => {
             answer(request, &hook_output("PreToolUse", "additionalContext", context))
         }
-        Verdict::Deny { reason } => {
-            let reason = if reason.is_empty() { "benchdog refuses this tool call" } else { reason };
-            let mut output = hook_output("PreToolUse", "permissionDecisionReason", reason);
-            output["hookSpecificOutput"]["permissionDecision"] = json!("deny");
-            answer(request, &output)
+        Verdict::Ask { reason } => decision(request, "ask", reason),
+        Verdict::Deny { reason } if reason.is_empty() => {
+            decision(request, "deny", "benchdog refuses this tool call")
         }
+        Verdict::Deny { reason } => decision(request, "deny", reason),
     }
+}
+
+fn decision(request: &str, decision: &str, reason: &str) -> String {
+    let mut output = hook_output("PreToolUse", "permissionDecisionReason", reason);
+    output["hookSpecificOutput"]["permissionDecision"] = json!(decision);
+    answer(request, &output)
 }
 
 /// The answer to an ask.

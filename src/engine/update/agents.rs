@@ -422,11 +422,9 @@ impl State {
         for effect in agent.life.update(step.now.mono, event) {
             match effect {
                 life::Effect::Start => self.spawn(step, id),
-                life::Effect::Stop => {
+                // The driver's own way leads from politeness to force; asking twice hurts nobody.
+                life::Effect::Stop | life::Effect::Kill => {
                     step.out.push(Effect::Order { agent: id, order: Order::Stop });
-                }
-                life::Effect::Kill => {
-                    step.out.push(Effect::Order { agent: id, order: Order::Kill });
                 }
                 life::Effect::SendNext => self.send_next(step, id),
                 // Published below, with everything else that changed about the agent.

@@ -311,7 +311,6 @@ fn told(order: &Order) -> String {
         Order::Model(model) => format!("model {model}"),
         Order::StopTask(task) => format!("stop task {task}"),
         Order::Stop => "stop".to_owned(),
-        Order::Kill => "kill".to_owned(),
     }
 }
 
