@@ -75,13 +75,11 @@ impl Picker {
                 self.tell_failure(&failure_of(reply));
             }
         } else if let Some((_, words)) = self.text.asked.take_if(|(asked, _)| *asked == number) {
-            if words == self.filter.words() {
-                (self.text.words, self.text.hits) = (words, Vec::new());
-                if let Reply::Sessions(hits) = reply {
-                    self.text.hits = hits;
-                } else {
-                    self.tell_failure(&failure_of(reply));
-                }
+            (self.text.words, self.text.hits) = (words, Vec::new());
+            if let Reply::Sessions(hits) = reply {
+                self.text.hits = hits;
+            } else {
+                self.tell_failure(&failure_of(reply));
             }
             self.refresh(Hold::Row);
         } else {

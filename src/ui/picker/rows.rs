@@ -20,9 +20,7 @@ impl Picker {
         }
         self.found = self.catalog.find(&mut self.filter, self.order);
         self.by_title = self.found.len();
-        if self.text.words == self.filter.words() {
-            self.add_text_hits();
-        }
+        self.add_text_hits();
         self.letters.clear();
         self.cursor = before.and_then(|key| self.place_of(&key)).unwrap_or(match hold {
             Hold::Row if self.moved => self.cursor.min(self.entries().saturating_sub(1)),
@@ -33,12 +31,17 @@ impl Picker {
         }
     }
 
+    /// What the full text has for the query as it is now; late answers are for another one.
+    pub(super) fn text_hits(&self) -> &[SessionHit] {
+        if self.text.words == self.filter.words() { &self.text.hits } else { &[] }
+    }
+
     fn add_text_hits(&mut self) {
-        let known: BTreeSet<u32> = self.found.iter().copied().collect();
-        for hit in &self.text.hits {
-            if let Some(number) = self.catalog.number(&hit.row.id)
-                && !known.contains(&number)
-                && let Some(haystack) = self.catalog.haystack(number)
+        let titles: BTreeSet<u32> = self.found.iter().copied().collect();
+        let numbers = self.text_hits().iter().filter_map(|hit| self.catalog.number(&hit.row.id));
+        let below: Vec<u32> = numbers.filter(|number| !titles.contains(number)).collect();
+        for number in below {
+            if let Some(haystack) = self.catalog.haystack(number)
                 && !self.filter.forbids(haystack)
             {
                 self.found.push(number);
@@ -106,8 +109,7 @@ impl Picker {
     /// What the full text says about a session, if it says anything.
     pub(super) fn text_hit(&self, number: u32) -> Option<&SessionHit> {
         let id = &self.catalog.row(number)?.row.id;
-        let current = self.text.words == self.filter.words();
-        self.text.hits.iter().find(|hit| current && hit.row.id == *id)
+        self.text_hits().iter().find(|hit| hit.row.id == *id)
     }
 
     /// The lines above the words of the preview.

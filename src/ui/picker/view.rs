@@ -121,7 +121,7 @@ impl Picker {
         } else if self.query.text().trim().is_empty() {
             words::some(self.catalog.len(), "session")
         } else {
-            let more = if self.text.hits.len() >= TEXT_HITS { "+" } else { "" };
+            let more = if self.text_hits().len() >= TEXT_HITS { "+" } else { "" };
             let busy = if self.text.asked.is_some() { '…' } else { ' ' };
             format!("{}{more} of {total} {busy}", words::count(self.found.len()))
         };
