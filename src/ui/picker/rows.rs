@@ -37,9 +37,9 @@ impl Picker {
     }
 
     fn add_text_hits(&mut self) {
-        let titles: BTreeSet<u32> = self.found.iter().copied().collect();
+        let mut shown: BTreeSet<u32> = self.found.iter().copied().collect();
         let numbers = self.text_hits().iter().filter_map(|hit| self.catalog.number(&hit.row.id));
-        let below: Vec<u32> = numbers.filter(|number| !titles.contains(number)).collect();
+        let below: Vec<u32> = numbers.filter(|number| shown.insert(*number)).collect();
         for number in below {
             if let Some(haystack) = self.catalog.haystack(number)
                 && !self.filter.forbids(haystack)
