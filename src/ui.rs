@@ -6,6 +6,7 @@
 //!   screen shows.
 //! - Nothing is drawn without a change.
 
+pub mod picker;
 pub mod text;
 pub mod theme;
 pub mod wish;

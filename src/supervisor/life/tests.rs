@@ -1,4 +1,5 @@
 //! Scripts of one agent's life, and random ones.
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it is about")]
 
 use proptest::prelude::*;
 
