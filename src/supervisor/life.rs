@@ -286,8 +286,18 @@ impl Life {
         }
     }
 
+    /// Whether the person wants it to end.
+    pub fn stop_wanted(&self) -> bool {
+        matches!(self.phase, Phase::Stopping { .. })
+    }
+
+    /// Whether a turn is under way, or its prompt is on the way.
+    pub fn in_turn(&self) -> bool {
+        self.turn != Turn::None
+    }
+
     /// Whether there is a process that can have anything open.
-    fn lives(&self) -> bool {
+    pub fn lives(&self) -> bool {
         !matches!(self.phase, Phase::New | Phase::Gone)
     }
 

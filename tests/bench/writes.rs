@@ -36,8 +36,12 @@ fn main() {
         words.get(index).and_then(|word| word.parse().ok()).unwrap_or(default)
     };
     let arbitrate = !words.iter().any(|word| word == "off");
-    let plan =
-        Plan { writes: number(0, 100_000), writers: number(1, 16), files: number(2, 20), arbitrate };
+    let plan = Plan {
+        writes: number(0, 100_000),
+        writers: number(1, 16),
+        files: number(2, 20),
+        arbitrate,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(measure(plan));
 }
@@ -65,7 +69,14 @@ async fn measure(plan: Plan) {
     let mut tasks = tokio::task::JoinSet::new();
     for writer in 0..plan.writers {
         let link = engine.connect().await.unwrap();
-        tasks.spawn(write(link, writer, plan.files, plan.arbitrate, root.clone(), Arc::clone(&left)));
+        tasks.spawn(write(
+            link,
+            writer,
+            plan.files,
+            plan.arbitrate,
+            root.clone(),
+            Arc::clone(&left),
+        ));
     }
     let logs = tasks.join_all().await;
     let took = begun.elapsed();
@@ -135,7 +146,12 @@ async fn arbitrated(
     let result = self::tool(link, name, tool, input).await;
     match (result["ok"].as_bool(), result["code"].as_str()) {
         (Some(true), _) => true,
-        (_, Some("STALE" | "HELD" | "UNREAD" | "TIMEOUT")) => false,
+        (_, Some("STALE" | "UNREAD")) => {
+            // As a sensible model does: it reads again before it tries again.
+            self::tool(link, name, "read_file", json!({ "path": file })).await;
+            false
+        }
+        (_, Some("HELD" | "TIMEOUT")) => false,
         _ => panic!("{result}"),
     }
 }
