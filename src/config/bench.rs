@@ -213,12 +213,12 @@ impl Reader<'_> {
         let driver = raw.backend.and_then(|raw| self.read(&raw, backend));
         let mode = raw.permission_mode.and_then(|raw| self.read(&raw, permission_mode));
         let cwd = raw.cwd.and_then(|raw| self.read(&raw, inside));
-        let budget = raw.max_budget_usd.and_then(|budget| {
+        let budget = raw.max_budget_usd.map(|budget| {
             let usd = *budget.get_ref();
             if !(usd.is_finite() && usd > 0.0) {
                 self.wrong(Some(budget.span().start), "max_budget_usd must be more than 0");
             }
-            Some(usd)
+            usd
         });
         AgentSpec {
             name: name.unwrap_or_default(),

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
@@ -17,7 +18,11 @@ use super::wire;
 use crate::engine::command::{Command, Reply};
 use crate::engine::event::{PROTOCOL, ToClient, ToEngine};
 use crate::engine::link::{COMMANDS, EVENT_BYTES, EventSender, Link, Sent, events};
+use crate::model::agent::AgentInfo;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::id::AgentId;
+use crate::model::lease::LeaseInfo;
+use crate::model::permission::Ask;
 
 /// How long an engine may take to say its first word.
 const HELLO: Duration = Duration::from_secs(5);
@@ -54,10 +59,10 @@ impl Client {
         loop {
             match self.link.events.recv().await {
                 Some(ToClient::Reply { id: answered, reply }) if answered == id => {
-                    return match reply {
-                        Reply::Failed(failure) => Err(failure),
-                        reply => Ok(reply),
+                    let Reply::Failed(failure) = reply else {
+                        return Ok(reply);
                     };
+                    return Err(failure);
                 }
                 // Under this id the engine says that it did not understand a line at all.
                 Some(ToClient::Reply { id: 0, reply: Reply::Failed(failure) }) => {
@@ -70,6 +75,44 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Asks for something that is answered with "done".
+    pub async fn done(&mut self, command: Command) -> Result<(), Failure> {
+        let reply = self.request(command).await?;
+        if reply == Reply::Done { Ok(()) } else { Err(unexpected(&reply)) }
+    }
+
+    /// Asks for an agent to be started or resumed.
+    pub async fn begin(&mut self, command: Command) -> Result<AgentId, Failure> {
+        let reply = self.request(command).await?;
+        if let Reply::Agent(agent) = reply { Ok(agent) } else { Err(unexpected(&reply)) }
+    }
+
+    /// Uses one of the bench's tools.
+    pub async fn tool(&mut self, command: Command) -> Result<Value, Failure> {
+        let reply = self.request(command).await?;
+        if let Reply::Tool(result) = reply { Ok(result) } else { Err(unexpected(&reply)) }
+    }
+
+    /// The agents of the bench.
+    pub async fn agents(&mut self) -> Result<Vec<AgentInfo>, Failure> {
+        let reply = self.request(Command::ListAgents).await?;
+        if let Reply::Agents(agents) = reply { Ok(agents) } else { Err(unexpected(&reply)) }
+    }
+
+    /// The leases of the workspace.
+    pub async fn locks(&mut self) -> Result<Vec<LeaseInfo>, Failure> {
+        let reply = self.request(Command::ListLocks).await?;
+        if let Reply::Locks(leases) = reply { Ok(leases) } else { Err(unexpected(&reply)) }
+    }
+
+    /// The asks that wait.
+    pub async fn asks(&mut self) -> Result<Vec<Ask>, Failure> {
+        let reply = self.request(Command::ListAsks).await?;
+        if let Reply::Asks(asks) = reply { Ok(asks) } else { Err(unexpected(&reply)) }
+    }
+}
+
 /// The engine went away in the middle of something.
 pub fn gone() -> Failure {
     Failure::new(FailureKind::Unreachable, "the engine has gone")
@@ -77,7 +120,7 @@ pub fn gone() -> Failure {
 }
 
 /// The engine answered with something else than was asked for.
-pub fn unexpected(reply: &Reply) -> Failure {
+fn unexpected(reply: &Reply) -> Failure {
     Failure::new(FailureKind::Internal, "the engine gave an answer that does not fit")
         .cause(format!("{reply:?}"))
 }
@@ -110,9 +153,8 @@ pub async fn connect(socket: &Path) -> Result<(Introduction, Link), Failure> {
 /// Reads the first word of an engine.
 fn introduce(line: &str) -> Result<Introduction, Failure> {
     // Another version may have another shape, so only the number is looked at first.
-    let raw: serde_json::Value =
-        serde_json::from_str(line).map_err(|error| silent().cause(error))?;
-    match raw.get("protocol").and_then(serde_json::Value::as_u64) {
+    let raw: Value = serde_json::from_str(line).map_err(|error| silent().cause(error))?;
+    match raw.get("protocol").and_then(Value::as_u64) {
         Some(protocol) if protocol == u64::from(PROTOCOL) => {}
         Some(protocol) => {
             let message = format!(
@@ -134,11 +176,11 @@ fn introduce(line: &str) -> Result<Introduction, Failure> {
 }
 
 fn nobody(error: &io::Error) -> Failure {
-    let failure = match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            Failure::new(FailureKind::Unreachable, "no engine runs for this workspace")
-        }
-        _ => Failure::new(FailureKind::Unreachable, "the engine cannot be reached").cause(error),
+    let is_absent = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+    let failure = if is_absent {
+        Failure::new(FailureKind::Unreachable, "no engine runs for this workspace")
+    } else {
+        Failure::new(FailureKind::Unreachable, "the engine cannot be reached").cause(error)
     };
     failure.hint("`benchdog` opens the workbench, `benchdog serve` runs the engine alone")
 }

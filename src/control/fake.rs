@@ -43,13 +43,15 @@ impl Mouth {
 /// Answers each command with `script`, and remembers it.
 #[derive(Clone)]
 pub(crate) struct FakeEngine {
-    script: Arc<Script>,
-    heard: Arc<Mutex<Vec<Command>>>,
+    pub(crate) script: Arc<Script>,
+    pub(crate) heard: Arc<Mutex<Vec<Command>>>,
+    /// Cancelled once it was told to shut down.
+    pub(crate) ended: CancellationToken,
 }
 
 impl FakeEngine {
     pub(crate) fn new(script: impl Fn(&Command, &Mouth) -> Reply + Send + Sync + 'static) -> Self {
-        Self { script: Arc::new(script), heard: Arc::default() }
+        Self { script: Arc::new(script), heard: Arc::default(), ended: CancellationToken::new() }
     }
 
     /// The commands so far.
@@ -64,10 +66,20 @@ impl FakeEngine {
         let engine = self.clone();
         tokio::spawn(async move {
             let mouth = Mouth { sender, seq: Mutex::new(0) };
-            while let Some(ToEngine { id, command }) = wanted.recv().await {
+            loop {
+                let asked = tokio::select! {
+                    asked = wanted.recv() => asked,
+                    () = engine.ended.cancelled() => None,
+                };
+                let Some(ToEngine { id, command }) = asked else {
+                    return;
+                };
                 engine.heard.lock().expect("no panic").push(command.clone());
                 let reply = (engine.script)(&command, &mouth);
                 mouth.send(ToClient::Reply { id, reply });
+                if command == Command::Shutdown {
+                    engine.ended.cancel();
+                }
             }
         });
         Link { commands, events }
