@@ -1,1 +1,16 @@
 //! The unix socket that carries a front end's link to an engine in another process.
+//!
+//! - Only the person gets in: the socket is 0600 in a folder 0700, and both ends check the other's
+//!   user id.
+//! - One engine per workspace: the socket is made, and a stale one removed, only by who holds the
+//!   [`lock::WorkspaceLock`].
+//! - A front end that does not read never blocks the engine: its link overflows to a snapshot.
+//! - A line that nobody understands is answered with a sentence; the connection lives on.
+
+#[cfg(test)]
+pub(crate) mod fake;
+
+pub mod client;
+pub mod lock;
+pub mod server;
+pub mod wire;

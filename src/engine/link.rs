@@ -42,6 +42,7 @@ pub struct EventSender {
 struct Shared {
     queue: Mutex<Outbox>,
     filled: Notify,
+    drained: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +95,20 @@ impl EventSender {
         self.shared.filled.notify_one();
         Sent::Queued
     }
+
+    /// Waits until half of [`EVENT_BYTES`] is free or the front end is gone. For a sender that can
+    /// hold its own source back (the client of a socket); the engine never waits.
+    pub async fn room(&self) {
+        loop {
+            {
+                let outbox = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                if outbox.closed || outbox.bytes <= EVENT_BYTES / 2 {
+                    return;
+                }
+            }
+            self.shared.drained.notified().await;
+        }
+    }
 }
 
 impl Drop for EventSender {
@@ -111,6 +126,8 @@ impl EventReceiver {
                 let mut outbox = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some((size, message)) = outbox.waiting.pop_front() {
                     outbox.bytes -= size;
+                    drop(outbox);
+                    self.shared.drained.notify_one();
                     return Some(message);
                 }
                 if outbox.closed {
@@ -126,6 +143,8 @@ impl EventReceiver {
         let mut outbox = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let (size, message) = outbox.waiting.pop_front()?;
         outbox.bytes -= size;
+        drop(outbox);
+        self.shared.drained.notify_one();
         Some(message)
     }
 }
@@ -136,6 +155,8 @@ impl Drop for EventReceiver {
         outbox.closed = true;
         outbox.waiting.clear();
         outbox.bytes = 0;
+        drop(outbox);
+        self.shared.drained.notify_one();
     }
 }
 
@@ -187,6 +208,21 @@ mod tests {
         assert_eq!(receiver.try_recv(), Some(reply));
         assert_eq!(receiver.try_recv(), None);
         assert_eq!(sender.send(text(3, 2, "c"), 1), Sent::Queued);
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_can_wait_goes_on_when_there_is_room() {
+        let (sender, mut receiver) = events();
+        sender.room().await;
+        assert_eq!(sender.send(text(1, 1, "a"), EVENT_BYTES - 1), Sent::Queued);
+        let waiting = async {
+            sender.room().await;
+            sender.send(text(2, 2, "b"), EVENT_BYTES / 2)
+        };
+        let (sent, first) = tokio::join!(waiting, receiver.recv());
+        assert_eq!((sent, first), (Sent::Queued, Some(text(1, 1, "a"))));
+        drop(receiver);
+        sender.room().await;
     }
 
     #[test]
