@@ -31,6 +31,7 @@ impl Checkpointer {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let conn = Connection::open_with_flags(path, flags)?;
             conn.pragma_update(None, "synchronous", "FULL")?;
+            conn.pragma_update(None, "checkpoint_fullfsync", "ON")?;
             conn.busy_timeout(std::time::Duration::from_millis(100))?;
             Ok::<_, rusqlite::Error>(conn)
         };
