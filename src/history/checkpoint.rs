@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::StoreError;
 
 /// With so many pages in the log (4 KiB each) a checkpoint is worth it.
-pub(super) const WORTH_PAGES: usize = 1_000;
+pub(super) const WORTH_PAGES: usize = 4_000;
 
 /// With so many pages the writing thread itself makes the log start anew, readers permitting.
 pub(super) const TOO_MANY_PAGES: usize = 16_000;
