@@ -76,12 +76,15 @@ CREATE TABLE tail (
     PRIMARY KEY (key, seq)
 ) STRICT, WITHOUT ROWID;
 
--- What is searched: the words of closed items, in the order in which they were closed.
+-- What is searched: the words of closed items, in the order in which they were closed. Those up to
+-- `indexed.upto` are in `search`; the others follow in larger steps.
 CREATE TABLE doc (
     n     INTEGER PRIMARY KEY,
     key   INTEGER NOT NULL,
     words TEXT NOT NULL
 ) STRICT;
+CREATE TABLE indexed (upto INTEGER NOT NULL) STRICT;
+INSERT INTO indexed VALUES (0);
 CREATE VIRTUAL TABLE search USING fts5 (
     words, content = 'doc', content_rowid = 'n', tokenize = 'unicode61 remove_diacritics 2'
 );

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::StoreError;
 
 /// With so many pages in the log (4 KiB each) a checkpoint is worth it.
-pub(super) const WORTH_PAGES: usize = 1_000;
+pub(super) const WORTH_PAGES: usize = 4_000;
 
 /// With so many pages the writing thread itself makes the log start anew, readers permitting.
 pub(super) const TOO_MANY_PAGES: usize = 16_000;
@@ -31,6 +31,7 @@ impl Checkpointer {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let conn = Connection::open_with_flags(path, flags)?;
             conn.pragma_update(None, "synchronous", "FULL")?;
+            conn.pragma_update(None, "checkpoint_fullfsync", "ON")?;
             conn.busy_timeout(std::time::Duration::from_millis(100))?;
             Ok::<_, rusqlite::Error>(conn)
         };

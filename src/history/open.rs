@@ -199,7 +199,10 @@ fn settle(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
         let detail = "its disk does not support a write-ahead log".to_owned();
         return Err(StoreError::Io { path: path.to_owned(), detail });
     }
-    for (name, value) in [("synchronous", "FULL"), ("foreign_keys", "ON")] {
+    // The second only means something where a plain sync does not reach the disk itself.
+    for (name, value) in
+        [("synchronous", "FULL"), ("checkpoint_fullfsync", "ON"), ("foreign_keys", "ON")]
+    {
         conn.pragma_update(None, name, value).map_err(fail)?;
     }
     conn.pragma_update(None, "cache_size", -16 * 1024).map_err(fail)?;

@@ -31,13 +31,14 @@ pub(super) const NOW_BYTES: usize = 32 * 1024 * 1024;
 const GROUP_DELAY: Duration = Duration::from_millis(40);
 
 /// With so many bytes a commit is worth it at once.
-const EAGER_BYTES: usize = 1024 * 1024;
+const EAGER_BYTES: usize = 512 * 1024;
 
-/// Bytes of one lane in one transaction at most, give or take one batch.
-const TURN_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of one lane in one transaction at most, give or take one batch. Whoever comes meanwhile
+/// waits for the end of it, so it is a matter of some ten milliseconds.
+const TURN_BYTES: usize = 512 * 1024;
 
 /// Bytes of the slow lane that may go along with records somebody waits for.
-const RIDER_BYTES: usize = 128 * 1024;
+const RIDER_BYTES: usize = 48 * 1024;
 
 /// Called with the end of a batch.
 pub(super) type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -68,6 +69,8 @@ pub(super) enum Turn {
     Commit(Vec<Entry>),
     /// Do this.
     Task(Task),
+    /// Nothing is due, and the time has come that was asked for.
+    Late,
 }
 
 /// One wait for one batch, which may have a part in each lane.
@@ -339,21 +342,27 @@ impl Queue {
         self.make_room();
     }
 
-    /// What to do next; waits for it. `None` once the queue is closed and empty.
-    pub(super) fn next(&self) -> Option<Turn> {
+    /// What to do next; waits for it, but not beyond `until`. `None` once the queue is closed and
+    /// empty.
+    pub(super) fn next(&self, until: Option<Instant>) -> Option<Turn> {
         let mut state = self.lock();
         loop {
             let now = Instant::now();
-            let wait = match state.due() {
-                Due::Empty if state.closing => return None,
-                Due::Empty => None,
-                Due::At(at) if at > now => Some(at - now),
-                Due::At(_) => return Some(state.turn()),
-            };
-            state = match wait {
+            let due = state.due();
+            if due.is_some_and(|at| at <= now) {
+                return Some(state.turn());
+            }
+            if due.is_none() && state.closing {
+                return None;
+            }
+            if until.is_some_and(|at| at <= now) {
+                return Some(Turn::Late);
+            }
+            let at = [due, until].into_iter().flatten().min();
+            state = match at {
                 None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(wait) => {
-                    let waited = self.filled.wait_timeout(state, wait);
+                Some(at) => {
+                    let waited = self.filled.wait_timeout(state, at - now);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
@@ -400,6 +409,11 @@ impl Queue {
         left.iter().map(|entry| entry.records().len()).sum()
     }
 
+    /// Whether somebody waits for the fast lane.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.lock().fast.awaited > 0
+    }
+
     /// Whether it was closed.
     pub(super) fn is_closing(&self) -> bool {
         self.lock().closing
@@ -426,26 +440,22 @@ impl Queue {
     }
 }
 
-enum Due {
-    Empty,
-    At(Instant),
-}
-
 impl State {
     fn lane(&mut self, record: &Record) -> &mut Lane {
         if is_fast(record) { &mut self.fast } else { &mut self.slow }
     }
 
-    fn due(&self) -> Due {
-        let Some(since) = self.since else { return Due::Empty };
+    /// When there is something to do; `None` if nothing waits.
+    fn due(&self) -> Option<Instant> {
+        let since = self.since?;
         if self.fast.awaited + self.slow.awaited > 0 {
-            return Due::At(since);
+            return Some(since);
         }
         if let Some(not_before) = self.not_before {
-            return Due::At(not_before);
+            return Some(not_before);
         }
         let worth_it = self.closing || self.fast.bytes + self.slow.bytes >= EAGER_BYTES;
-        Due::At(if worth_it { since } else { since + GROUP_DELAY })
+        Some(if worth_it { since } else { since + GROUP_DELAY })
     }
 
     /// Takes what is to be done next; something is there.

@@ -23,6 +23,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// Closed items that are made searchable in one transaction at most: larger steps are cheaper.
+const INDEX_ITEMS: usize = 1_000;
+
+/// The same while somebody waits for a grant.
+const INDEX_FEW: usize = 50;
+
+/// How long a closed item may stay unsearchable, if nothing else is to be done.
+const INDEX_DELAY: Duration = Duration::from_millis(200);
+
 /// How long closing goes on trying to store what is left.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -46,6 +55,8 @@ pub(super) struct Scribe {
     log_pages: Arc<AtomicUsize>,
     pause: Duration,
     closing_since: Option<Instant>,
+    index_at: Option<Instant>,
+    index_failed: bool,
 }
 
 impl Scribe {
@@ -65,24 +76,37 @@ impl Scribe {
         };
         let hooked = pen.conn.wal_hook(Some(hook));
         hooked.map_err(|error| StoreError::of_sqlite(&error, pen.path()))?;
-        let (pause, closing_since) = (FIRST_PAUSE, None);
-        Ok(Self { pen, queue, health, checkpoints, log_pages, pause, closing_since })
+        Ok(Self {
+            pen,
+            queue,
+            health,
+            checkpoints,
+            log_pages,
+            pause: FIRST_PAUSE,
+            closing_since: None,
+            index_at: None,
+            index_failed: false,
+        })
     }
 
     /// Works until the queue is closed and empty, and gives the connection back.
     pub(super) fn run(mut self) -> Connection {
         // Whatever ends this thread, nobody waits for it any longer.
         let _abandon = Abandon(Arc::clone(&self.queue), self.health.clone());
-        while let Some(turn) = self.queue.next() {
+        self.plan_index();
+        while let Some(turn) = self.queue.next(self.index_at) {
             match turn {
                 Turn::Task(task) => task(&mut self.pen),
                 Turn::Commit(entries) => self.commit(entries),
+                Turn::Late => {}
             }
             if self.out_of_patience() {
                 break;
             }
+            self.plan_index();
             self.tend_log();
         }
+        while self.pen.unsearched() > 0 && self.pen.index(INDEX_ITEMS).is_ok() {}
         let Self { pen, checkpoints, .. } = self;
         drop(checkpoints);
         pen.conn
@@ -169,6 +193,29 @@ impl Scribe {
         }
         self.pause = FIRST_PAUSE;
         self.closing_since.get_or_insert_with(Instant::now).elapsed() > CLOSE_PATIENCE
+    }
+
+    /// Makes closed items searchable when there are enough of them or time has passed. Until then
+    /// they are stored all the same.
+    fn plan_index(&mut self) {
+        let waiting = self.pen.unsearched();
+        if waiting == 0 {
+            self.index_at = None;
+            return;
+        }
+        let now = Instant::now();
+        let at = *self.index_at.get_or_insert(now + INDEX_DELAY);
+        if at > now && (waiting < INDEX_ITEMS || self.index_failed) {
+            return;
+        }
+        let most = if self.queue.is_awaited() { INDEX_FEW } else { INDEX_ITEMS };
+        let done = self.pen.index(most);
+        self.index_failed = done.is_err();
+        let pause = if self.index_failed { LONGEST_PAUSE } else { INDEX_DELAY };
+        self.index_at = (self.pen.unsearched() > 0).then(|| now + pause);
+        if let Err(error) = done {
+            tracing::warn!(%error, "what was said last cannot be searched yet");
+        }
     }
 
     fn tend_log(&self) {

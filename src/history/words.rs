@@ -99,8 +99,10 @@ impl Query {
         for piece in &self.pieces {
             let _ = write!(query, "\"{}\" ", piece.replace('"', "\"\""));
         }
-        // A single letter would match half of everything.
-        let long = self.pieces.last().is_some_and(|last| last.chars().nth(1).is_some());
+        // One or two letters begin a good part of all words; a sign of a syllable or word does not.
+        let last = self.pieces.last().map_or("", String::as_str);
+        let begun = last.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or(last);
+        let long = begun.len() >= 3;
         if self.unfinished && long {
             query.push('*');
         }
@@ -131,13 +133,16 @@ mod tests {
             ("foo", "\"foo\" *"),
             ("foo bar", "\"foo\" \"bar\" *"),
             ("foo OR -bar*", "\"foo\" \"OR\" \"-bar*\" *"),
-            ("col:x (y) ^z", "\"col:x\" \"(y)\" \"^z\" *"),
+            ("col:x (y) ^z", "\"col:x\" \"(y)\" \"^z\" "),
+            ("src/lex", "\"src/lex\" *"),
+            ("src/le", "\"src/le\" "),
+            ("検", "\"検\" *"),
             ("\"two words\" x", "\"two words\" \"x\" "),
             ("say \"hello wor", "\"say\" \"hello wor\" "),
             ("\"done\"", "\"done\" "),
             ("naïve Łódź", "\"naïve\" \"Łódź\" *"),
             ("a -- b", "\"a\" \"b\" "),
-            ("nul\0in", "\"nul in\" *"),
+            ("nul\0inside", "\"nul inside\" *"),
         ] {
             assert_eq!(fts(raw).as_deref(), Some(query), "{raw}");
         }

@@ -36,13 +36,15 @@ pub(super) struct Pen {
     pub(super) conn: Connection,
     path: PathBuf,
     numbers: HashMap<SessionId, i64>,
+    unsearched: usize,
 }
 
 impl Pen {
     /// A pen for an open connection.
     pub(super) fn new(conn: Connection, path: &Path) -> Self {
         conn.set_prepared_statement_cache_capacity(64);
-        Self { conn, path: path.to_owned(), numbers: HashMap::new() }
+        // An engine that died may have left some, so there is something to do at first.
+        Self { conn, path: path.to_owned(), numbers: HashMap::new(), unsearched: 1 }
     }
 
     /// Which database it is.
@@ -240,7 +242,7 @@ impl Pen {
     fn item(&mut self, session: &SessionId, item: &Item) -> Result<(), Fault> {
         let key = self.key(session, item.id)?;
         let encoded = items::encode(item)?;
-        let doc = if item.open { None } else { self.index(key, item, &encoded)? };
+        let doc = if item.open { None } else { self.doc(key, item, &encoded)? };
         self.run(
             "INSERT INTO item (key, open, doc, body) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO UPDATE SET open = excluded.open, doc = coalesce(excluded.doc, doc),
@@ -250,8 +252,8 @@ impl Pen {
         self.run("DELETE FROM tail WHERE key = ?1", [key])
     }
 
-    /// Makes an item searchable and returns its row in `doc`; `None` if it has no words.
-    fn index(&self, key: i64, item: &Item, encoded: &Encoded) -> Result<Option<i64>, Fault> {
+    /// Notes the words of an item and returns its row in `doc`; `None` if it has no words.
+    fn doc(&mut self, key: i64, item: &Item, encoded: &Encoded) -> Result<Option<i64>, Fault> {
         let words = words(encoded.changed.as_ref().unwrap_or(item));
         let old: Option<(i64, String)> = self
             .conn
@@ -264,21 +266,62 @@ impl Pen {
             None if words.is_empty() => Ok(None),
             None => {
                 self.run("INSERT INTO doc (key, words) VALUES (?1, ?2)", params![key, words])?;
-                let n = self.conn.last_insert_rowid();
-                self.run("INSERT INTO search (rowid, words) VALUES (?1, ?2)", params![n, words])?;
-                Ok(Some(n))
+                self.unsearched += 1;
+                Ok(Some(self.conn.last_insert_rowid()))
             }
             Some((n, old)) if old == words => Ok(Some(n)),
             Some((n, old)) => {
-                self.run(
-                    "INSERT INTO search (search, rowid, words) VALUES ('delete', ?1, ?2)",
-                    params![n, old],
-                )?;
+                let searched = n <= self.indexed()?;
+                if searched {
+                    self.run(
+                        "INSERT INTO search (search, rowid, words) VALUES ('delete', ?1, ?2)",
+                        params![n, old],
+                    )?;
+                    self.run(
+                        "INSERT INTO search (rowid, words) VALUES (?1, ?2)",
+                        params![n, words],
+                    )?;
+                }
                 self.run("UPDATE doc SET words = ?2 WHERE n = ?1", params![n, words])?;
-                self.run("INSERT INTO search (rowid, words) VALUES (?1, ?2)", params![n, words])?;
                 Ok(Some(n))
             }
         }
+    }
+
+    fn indexed(&self) -> Result<i64, Fault> {
+        let mut find = self.conn.prepare_cached("SELECT upto FROM indexed")?;
+        Ok(find.query_row([], |row| row.get(0))?)
+    }
+
+    /// How many items were closed since the last call of [`Pen::index`] left none.
+    pub(super) fn unsearched(&self) -> usize {
+        self.unsearched
+    }
+
+    /// Makes the next `most` closed items searchable.
+    pub(super) fn index(&mut self, most: usize) -> Result<(), StoreError> {
+        self.transaction(|pen| {
+            let from = pen.indexed()?;
+            let limit = i64::try_from(most).unwrap_or(i64::MAX);
+            let (count, to): (i64, Option<i64>) = pen
+                .conn
+                .prepare_cached(
+                    "SELECT count(*), max(n) FROM (
+                         SELECT n FROM doc WHERE n > ?1 ORDER BY n LIMIT ?2)",
+                )?
+                .query_row([from, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if let Some(to) = to {
+                pen.run(
+                    "INSERT INTO search (rowid, words)
+                     SELECT n, words FROM doc WHERE n > ?1 AND n <= ?2 ORDER BY n",
+                    [from, to],
+                )?;
+                pen.run("UPDATE indexed SET upto = ?1", [to])?;
+            }
+            let left = pen.unsearched.saturating_sub(usize::try_from(count).unwrap_or(0));
+            pen.unsearched = if count < limit { 0 } else { left.max(1) };
+            Ok(())
+        })
     }
 
     /// Makes items searchable that an engine left open when it died: those of one session, or of
@@ -300,7 +343,7 @@ impl Pen {
                 .query_map([key], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             let item = items::decode(key, &json, tails.iter().map(String::as_str));
-            if let Some(doc) = self.index(key, &item, &Encoded { json, changed: None })? {
+            if let Some(doc) = self.doc(key, &item, &Encoded { json, changed: None })? {
                 self.run("UPDATE item SET doc = ?2 WHERE key = ?1", [key, doc])?;
             }
         }
