@@ -12,6 +12,8 @@ use crate::model::id::{AgentId, RequestId};
 use crate::model::permission::PermissionMode;
 use crate::model::report::Report;
 
+pub mod script;
+
 /// How to start an agent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Launch {
