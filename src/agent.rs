@@ -6,7 +6,6 @@
 //! - When it reports [`Report::Exited`], no process of the agent's tree is left.
 
 pub mod claude;
-pub mod install;
 pub mod process;
 
 use std::collections::BTreeMap;
@@ -20,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::model::id::{AgentId, RequestId};
 use crate::model::permission::PermissionMode;
 use crate::model::report::Report;
+
+pub mod script;
 
 /// How to start an agent.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -15,6 +15,7 @@ use crate::model::failure::{Failure, FailureKind};
 mod agents;
 mod answer;
 mod args;
+mod built_in;
 mod call;
 mod config;
 mod demo;
@@ -42,7 +43,8 @@ mod table;
 mod tests;
 
 use args::{Cli, Command};
-use parts::{BuiltIn, Parts};
+use built_in::BuiltIn;
+use parts::Parts;
 use say::Say;
 use setup::Place;
 use stage::Stage;

@@ -12,7 +12,7 @@ use super::setup::Setup;
 use crate::config::bench::Bench;
 use crate::engine::link::Link;
 use crate::model::agent::GuardLevel;
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 use crate::model::id::{AgentId, ItemId, SessionId};
 use crate::model::session::{SessionHit, SessionQuery, TranscriptPage};
 
@@ -84,51 +84,4 @@ pub trait Parts: Send + Sync {
 
     /// How far the kernel can enforce leases here.
     fn guard(&self) -> GuardLevel;
-}
-
-/// The parts that are built into the program.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct BuiltIn;
-
-impl Parts for BuiltIn {
-    fn start_engine(&self, _setup: &Setup) -> Result<Engine, Failure> {
-        Err(missing("the engine"))
-    }
-
-    fn open_screen<'a>(
-        &'a self,
-        _setup: &'a Setup,
-        _link: Link,
-        _opening: Opening,
-    ) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async { Err(missing("the screen")) })
-    }
-
-    fn history(&self, _setup: &Setup) -> Result<Box<dyn Stored>, Failure> {
-        Err(missing("the history"))
-    }
-
-    fn check_history(&self, _database: &Path) -> Option<Result<String, String>> {
-        None
-    }
-
-    fn prepare_demo(&self, _script: Option<&Path>, _folder: &Path) -> Result<Bench, Failure> {
-        Err(missing("the demo"))
-    }
-
-    fn agent_script(&self, _arguments: &[String]) -> Result<u8, Failure> {
-        Err(missing("the demo agent"))
-    }
-
-    fn key_table(&self) -> Result<String, Failure> {
-        Err(missing("the table of keys"))
-    }
-
-    fn guard(&self) -> GuardLevel {
-        GuardLevel::Advisory
-    }
-}
-
-fn missing(part: &str) -> Failure {
-    Failure::new(FailureKind::Failed, format!("{part} is not built yet"))
 }

@@ -644,7 +644,7 @@ fn what_is_not_built_yet_is_said() {
     let scene = scene();
     let (stage, _, err) = super::fake::stage();
     let _folder = &scene;
-    let code = super::main_with(["benchdog", "keys"], stage, &super::parts::BuiltIn);
+    let code = super::main_with(["benchdog", "keys"], stage, &super::built_in::BuiltIn);
     assert_eq!(code, 1);
     assert_eq!(super::fake::said(&err), "the table of keys is not built yet\n");
 }

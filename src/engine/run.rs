@@ -15,9 +15,11 @@ use super::state::{Setup, State};
 use crate::agent::Said;
 use crate::arbiter::Table;
 use crate::history::Store;
-use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::SessionId;
 use crate::model::time::{Mono, Now, Wall};
+
+/// Front ends that may wait to be let in; one more finds its link closed.
+const DOORS: usize = 64;
 
 /// Results of jobs that may wait for the loop; a job that has more waits.
 const INPUTS: usize = 1024;
@@ -73,7 +75,7 @@ struct Door {
 impl Engine {
     /// Starts an engine on the current runtime.
     pub fn start(parts: Parts) -> Self {
-        let (doors, incoming) = mpsc::channel(16);
+        let (doors, incoming) = mpsc::channel(DOORS);
         let (done, ended) = oneshot::channel();
         tokio::spawn(async move {
             serve(parts, incoming).await;
@@ -81,11 +83,6 @@ impl Engine {
             let _ = done.send(());
         });
         Self { doors, ended: Some(ended) }
-    }
-
-    /// A new front end's link.
-    pub async fn connect(&self) -> Result<Link, Failure> {
-        self.connector().connect().await
     }
 
     /// Something that makes links.
@@ -103,16 +100,15 @@ impl Engine {
 }
 
 impl Connector {
-    /// A new front end's link.
-    pub async fn connect(&self) -> Result<Link, Failure> {
+    /// A new front end's link. If the engine has ended, or is buried in new front ends, both ends
+    /// of it are closed.
+    pub fn connect(&self) -> Link {
         let (sender, events) = link::events();
         let (commands, incoming) = mpsc::channel(COMMANDS);
         let door = Door { events: sender, commands: incoming };
-        self.doors
-            .send(door)
-            .await
-            .map_err(|_| Failure::new(FailureKind::Unreachable, "the engine has ended"))?;
-        Ok(Link { commands, events })
+        // What is not delivered is dropped, and the link with it.
+        drop(self.doors.try_send(door));
+        Link { commands, events }
     }
 }
 

@@ -68,7 +68,7 @@ async fn measure(plan: Plan) {
     let begun = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for writer in 0..plan.writers {
-        let link = engine.connect().await.unwrap();
+        let link = engine.connector().connect();
         tasks.spawn(write(
             link,
             writer,
@@ -80,7 +80,7 @@ async fn measure(plan: Plan) {
     }
     let logs = tasks.join_all().await;
     let took = begun.elapsed();
-    let mut link = engine.connect().await.unwrap();
+    let mut link = engine.connector().connect();
     call(&mut link, 1, Command::Shutdown).await;
     engine.ended().await;
     report(&plan, &root, &logs, took);

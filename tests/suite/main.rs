@@ -2,7 +2,17 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that cannot go on should panic"
+    clippy::print_stderr,
+    reason = "a test that cannot go on should panic, and one that cannot run should say so"
 )]
 
+#[path = "../support/support.rs"]
+mod support;
+
+mod demo;
+mod model_api;
+mod real_cli;
+mod script_agent;
+mod script_flow;
+mod script_races;
 mod tidy;

@@ -92,7 +92,7 @@ impl Follow {
         match message {
             ToClient::Event { seq, event } => self.event(seq, event),
             ToClient::Snapshot(snapshot) => self.snapshot(*snapshot),
-            ToClient::Hello { .. } | ToClient::Reply { .. } => None,
+            ToClient::Hello { .. } | ToClient::Reply { .. } | ToClient::Behind => None,
         }
     }
 

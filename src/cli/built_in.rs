@@ -1,0 +1,186 @@
+//! The parts that are built into the program.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::parts::{Engine, Opening, Parts, Stored};
+use super::setup::Setup;
+use crate::agent::script;
+use crate::agent::script::demo;
+use crate::arbiter::Settings;
+use crate::config::bench::Bench;
+use crate::config::program;
+use crate::engine::boot::{Boot, boot};
+use crate::engine::link::Link;
+use crate::engine::lookup;
+use crate::history::Reader;
+use crate::model::agent::{AgentSpec, Backend, GuardLevel};
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::id::{ItemId, SessionId};
+use crate::model::session::{SessionHit, SessionQuery, TranscriptPage};
+
+/// The parts that are built into the program.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BuiltIn;
+
+impl Parts for BuiltIn {
+    fn start_engine(&self, setup: &Setup) -> Result<Engine, Failure> {
+        let (place, settings) = (&setup.place, &setup.settings);
+        let search = place.environment.get("PATH").unwrap_or_default();
+        let claude = program::find(&settings.claude.command, search, &place.folders);
+        let arbiter = &settings.arbiter;
+        let mut engine = boot(Boot {
+            root: place.workspace.clone(),
+            history: settings.history.database(&place.folders),
+            claude: claude.unwrap_or_default(),
+            script: script_program()?,
+            wait_ms: arbiter.wait_seconds.saturating_mul(1000),
+            arbitrate: arbiter.enabled,
+            arbiter: Settings {
+                hold_min_ms: arbiter.held_min_seconds.saturating_mul(1000),
+                hold_max_ms: arbiter.held_max_seconds.saturating_mul(1000),
+                stale_ms: arbiter.reserve_seconds.saturating_mul(1000),
+                ..Settings::default()
+            },
+            disallowed_tools: settings.agent.disallowed_tools.clone(),
+        })?;
+        let connector = engine.connector();
+        Ok(Engine {
+            connect: Arc::new(move || connector.connect()),
+            ended: Box::pin(async move { engine.ended().await }),
+        })
+    }
+
+    fn open_screen<'a>(
+        &'a self,
+        _setup: &'a Setup,
+        _link: Link,
+        _opening: Opening,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async { Err(Failure::new(FailureKind::Failed, "the screen is not built yet")) })
+    }
+
+    fn history(&self, setup: &Setup) -> Result<Box<dyn Stored>, Failure> {
+        let path = setup.settings.history.database(&setup.place.folders);
+        if !path.exists() {
+            return Err(Failure::new(FailureKind::Failed, "nothing is stored yet")
+                .hint("start an agent; everything it does is stored"));
+        }
+        Ok(Box::new(OnDisk { path }))
+    }
+
+    fn check_history(&self, database: &Path) -> Option<Result<String, String>> {
+        if !database.exists() {
+            return Some(Ok("none yet; it is made at the first start".to_owned()));
+        }
+        let rows = Reader::open(database).map_err(Failure::from).and_then(|reader| {
+            let query = SessionQuery { limit: 1, ..SessionQuery::default() };
+            reader.sessions(&query, |_, _| false).map_err(Failure::from)
+        });
+        Some(match rows {
+            Ok(_) => Ok(format!("{} opens", database.display())),
+            Err(failure) => Err(failure.to_string()),
+        })
+    }
+
+    fn prepare_demo(&self, script: Option<&Path>, folder: &Path) -> Result<Bench, Failure> {
+        write_all(folder, demo::files())?;
+        // The demo is nicer with a branch to show; without git it works as well.
+        let git = ["init", "--quiet", "--initial-branch=main"];
+        drop(Command::new("git").args(git).current_dir(folder).stderr(Stdio::null()).status());
+        let agents = match script {
+            Some(script) => vec![scripted(&stem(script), script.to_owned(), None)],
+            None => {
+                let scripts = folder.join(".benchdog/demo");
+                let mut agents = Vec::new();
+                for player in demo::PLAYERS {
+                    let name = format!("{}.toml", player.name);
+                    write_all(&scripts, &[(&name, player.script)])?;
+                    let prompt = Some(player.prompt.to_owned());
+                    agents.push(scripted(player.name, scripts.join(name), prompt));
+                }
+                agents
+            }
+        };
+        Ok(Bench { agents, ..Bench::default() })
+    }
+
+    fn agent_script(&self, arguments: &[String]) -> Result<u8, Failure> {
+        let Some((file, rest)) = arguments.split_first() else {
+            return Err(Failure::new(FailureKind::Usage, "agent-script wants a file"));
+        };
+        let input = io::BufReader::new(io::stdin());
+        Ok(script::run(Path::new(file), rest, input, io::stdout(), io::stderr()))
+    }
+
+    fn key_table(&self) -> Result<String, Failure> {
+        Err(Failure::new(FailureKind::Failed, "the table of keys is not built yet"))
+    }
+
+    fn guard(&self) -> GuardLevel {
+        GuardLevel::Advisory
+    }
+}
+
+/// How this very program is started as the demo agent.
+fn script_program() -> Result<Vec<String>, Failure> {
+    let me = std::env::current_exe().map_err(|error| {
+        Failure::new(FailureKind::Internal, "benchdog does not find itself").cause(error)
+    })?;
+    let me = me.to_str().map(str::to_owned).ok_or_else(|| {
+        Failure::new(FailureKind::Failed, format!("{} is not UTF-8", me.display()))
+            .hint("install benchdog in another folder")
+    })?;
+    Ok(vec![me, "agent-script".to_owned()])
+}
+
+fn scripted(name: &str, script: PathBuf, prompt: Option<String>) -> AgentSpec {
+    AgentSpec {
+        name: name.to_owned(),
+        backend: Backend::Script,
+        command: vec![script.to_string_lossy().into_owned()],
+        prompt,
+        ..AgentSpec::default()
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn write_all(folder: &Path, files: &[(&str, &str)]) -> Result<(), Failure> {
+    for (path, content) in files {
+        let full = folder.join(path);
+        let parent = full.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).and_then(|()| fs::write(&full, content)).map_err(|error| {
+            let text = format!("{} cannot be written", full.display());
+            Failure::new(FailureKind::Failed, text).hint("is the disk full?").cause(error)
+        })?;
+    }
+    Ok(())
+}
+
+/// The history as it lies on the disk.
+struct OnDisk {
+    path: PathBuf,
+}
+
+impl Stored for OnDisk {
+    fn sessions(&self, query: &SessionQuery) -> Result<Vec<SessionHit>, Failure> {
+        lookup::sessions(&self.path, query)
+    }
+
+    fn transcript(
+        &self,
+        session: &SessionId,
+        before: Option<ItemId>,
+        limit: usize,
+    ) -> Result<TranscriptPage, Failure> {
+        Ok(Reader::open(&self.path)?.page(session, before, limit)?)
+    }
+}
