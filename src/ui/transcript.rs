@@ -44,6 +44,7 @@ const PAGE_OVERLAP: usize = 2;
 
 /// What happens to a transcript.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a change is taken apart where it is made")]
 pub enum Change {
     /// An item is new, or is this now.
     Item(Item),
@@ -299,7 +300,7 @@ impl Transcript {
         let within = key.part > 0 || row > self.layout.gap(key);
         let before = if within { ItemId(key.item.0.saturating_add(1)) } else { key.item };
         match self.layout.content.prompt_near(before, false) {
-            Some(prompt) => self.to_top(prompt),
+            Some(prompt) => self.bring_up(prompt),
             None => self.to_start(),
         }
     }
@@ -310,12 +311,12 @@ impl Transcript {
         let shown = key.part > 0 || row >= self.layout.gap(key);
         let after = if shown { key.item } else { ItemId(key.item.0.saturating_sub(1)) };
         match self.layout.content.prompt_near(after, true) {
-            Some(prompt) => self.to_top(prompt),
+            Some(prompt) => self.bring_up(prompt),
             None => self.to_end(),
         }
     }
 
-    fn to_top(&mut self, item: ItemId) {
+    fn bring_up(&mut self, item: ItemId) {
         self.note_seen();
         let key = Layout::head(item);
         let gap = self.layout.gap(key);

@@ -27,6 +27,10 @@ const LINE_BYTES: usize = 200;
 const THOUGHT_ROWS: usize = 4;
 /// Bytes that these rows are taken from.
 const THOUGHT_BYTES: usize = 2_048;
+/// Bytes of a prompt that are shown when it is unfolded.
+const PROMPT_BYTES: usize = 131_072;
+/// Bytes of a notice that are shown.
+const NOTICE_BYTES: usize = 16_384;
 /// Bytes of a raw line that are shown when it is unfolded.
 const RAW_BYTES: usize = 32_768;
 
@@ -231,7 +235,7 @@ fn prompt(text: &str, from: Speaker, folded: bool, width: usize, look: &Look) ->
         Speaker::Bench | Speaker::Parent | Speaker::Backend => (theme.dim, theme.dim),
     };
     let text = text.trim_end();
-    let mut shown = text;
+    let mut shown = head(text, PROMPT_BYTES);
     if folded {
         let lines = shown_lines(from);
         let end = text.match_indices('\n').nth(lines - 1).map_or(text.len(), |(at, _)| at);
@@ -294,7 +298,7 @@ fn todo(entries: &[TodoEntry], folded: bool, width: usize, look: &Look) -> Vec<R
         let done = entries.iter().filter(|entry| entry.state == TodoState::Done).count();
         let now = entries.iter().find(|entry| entry.state == TodoState::Doing);
         let now = now.map_or(String::new(), |entry| one_line(&entry.text));
-        let line = format!("▸ {done}/{} done  {now}", entries.len());
+        let line = format!("▸ Todo  {done}/{} done  {now}", entries.len());
         return vec![Row::from(Span::styled(fit(line.trim_end(), width), look.theme.dim))];
     }
     entries.iter().flat_map(|entry| todo_entry(entry, width, look)).collect()
@@ -322,7 +326,7 @@ fn notice(level: Level, text: &str, width: usize, look: &Look) -> Vec<Row> {
     };
     let mut wrap = Wrap::new(width, Break::Words)
         .prefixed(vec![Span::styled(mark, style)], vec![Span::raw("  ")]);
-    wrap.push(&harmless(&ansi::plain(text.trim_end())), style);
+    wrap.push(&harmless(&ansi::plain(head(text.trim_end(), NOTICE_BYTES))), style);
     wrap.newline();
     wrap.finish()
 }

@@ -512,7 +512,7 @@ fn the_latest_list_of_things_to_do_is_known() {
     assert_eq!(texts(&transcript), ["one", "two"]);
     assert_eq!(shown(&mut transcript, 40, 2), ["◐ one", "☐ two"]);
     let screen = shown(&mut transcript, 40, 60).join("\n");
-    assert!(screen.contains("▸ 1/3 done  lexer"), "{screen}");
+    assert!(screen.contains("▸ Todo  1/3 done  lexer"), "{screen}");
     // A sub-agent's list is its own.
     let theirs = Body::Todo { entries: vec![todo("theirs", TodoState::Open)] };
     transcript.apply(Change::Item(below(11, item(31, theirs))));
@@ -671,6 +671,13 @@ fn huge_items_are_harmless() {
     for size in [(80, 24), (20, 5), (1, 1)] {
         shown(&mut transcript, size.0, size.1);
         transcript.scroll(-500);
+        shown(&mut transcript, size.0, size.1);
+        for _ in 0..10 {
+            transcript.prev_prompt();
+            transcript.select_next();
+            shown(&mut transcript, size.0, size.1);
+        }
+        transcript.to_start();
         shown(&mut transcript, size.0, size.1);
         transcript.to_end();
     }

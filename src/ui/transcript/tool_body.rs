@@ -98,7 +98,9 @@ impl Body<'_> {
             }
             "Read" => self.file(without_reminder(output)),
             "Grep" | "Glob" | "LS" => self.file(output),
-            "ExitPlanMode" => self.markdown(field(self.call, "plan").unwrap_or_default()),
+            "ExitPlanMode" => {
+                self.markdown(head(field(self.call, "plan").unwrap_or_default(), MOST_BYTES))
+            }
             "AskUserQuestion" => self.questions(output),
             "Agent" | "Task" if has_kids => Vec::new(),
             "Agent" | "Task" => {
@@ -210,6 +212,11 @@ impl Body<'_> {
             wrap.push(&harmless(&ansi::plain(head(&text, MOST_BYTES))), theme.code);
             wrap.newline();
             rows.extend(wrap.finish());
+            if rows.len() > MOST_LINES {
+                rows.truncate(MOST_LINES);
+                rows.push(self.more("… more"));
+                break;
+            }
         }
         rows
     }
