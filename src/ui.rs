@@ -6,7 +6,11 @@
 //!   screen shows.
 //! - Nothing is drawn without a change.
 
+pub mod diff;
+pub mod markdown;
 pub mod picker;
+pub mod scroll;
 pub mod text;
 pub mod theme;
+pub mod transcript;
 pub mod wish;

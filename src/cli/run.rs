@@ -14,7 +14,7 @@ use super::setup::{agent_spec, words};
 use super::{DONE, Desk, large_runtime};
 use crate::control::client::{Client, gone};
 use crate::engine::command::Command;
-use crate::engine::event::ToEngine;
+use crate::engine::event::{ToClient, ToEngine};
 use crate::model::failure::{Failure, FailureKind};
 
 mod follow;
@@ -71,9 +71,12 @@ async fn watch(
     say: &mut Say,
 ) -> Result<End, Failure> {
     let subscribe = ToEngine { id: SUBSCRIBED, command: Command::Subscribe };
-    client.link.commands.send(subscribe).await.map_err(|_| gone())?;
+    client.link.commands.send(subscribe.clone()).await.map_err(|_| gone())?;
     loop {
         let message = client.link.events.recv().await.ok_or_else(gone)?;
+        if message == ToClient::Behind {
+            client.link.commands.send(subscribe.clone()).await.map_err(|_| gone())?;
+        }
         let end = follow.apply(message);
         for out in follow.take() {
             match out {
