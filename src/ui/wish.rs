@@ -3,7 +3,7 @@
 //! Parts change their own state at once and say the rest as a [`Wish`]; the app carries it out.
 
 use crate::engine::command::{Command, Reply};
-use crate::model::id::{AgentId, SessionId};
+use crate::model::id::{AgentId, AskId, SessionId};
 use crate::model::transcript::Level;
 
 /// Something that a part of the screen wants done.
@@ -45,6 +45,8 @@ pub enum Tag {
     Older(AgentId),
     /// The new-agent dialog's agent.
     NewAgent,
+    /// The answer to this ask.
+    Answer(AskId),
 }
 
 /// An answer on its way back.
