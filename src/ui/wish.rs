@@ -24,6 +24,10 @@ pub enum Wish {
     Copy(String),
     /// Bring this agent's pane to the front.
     Focus(AgentId),
+    /// Bring this agent's pane to the front, with the keys at its ask.
+    Answer(AgentId),
+    /// Bring this agent's pane to the front, with the keys at its prompt.
+    Write(AgentId),
     /// Leave the screen.
     Quit,
 }
