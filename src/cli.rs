@@ -33,6 +33,7 @@ mod resume;
 mod rows;
 mod run;
 mod say;
+mod screen;
 mod serve;
 mod sessions;
 pub mod setup;

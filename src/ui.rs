@@ -6,11 +6,38 @@
 //!   screen shows.
 //! - Nothing is drawn without a change.
 
+pub mod action;
+pub mod age;
+pub mod app;
+mod apply;
+pub mod ask;
+pub mod bench;
+pub mod confirm;
+pub mod dialog;
 pub mod diff;
+pub mod field;
+pub mod help;
+pub mod inbox;
+pub mod keymap;
+pub mod layer;
+pub mod layout;
+pub mod locks;
 pub mod markdown;
+pub mod menu;
+pub mod notice;
+pub mod pane;
 pub mod picker;
+pub mod prompt;
+pub mod rows;
+pub mod run;
 pub mod scroll;
+pub mod status;
+pub mod terminal;
 pub mod text;
 pub mod theme;
 pub mod transcript;
 pub mod wish;
+pub mod wrap;
+
+#[cfg(test)]
+mod sample;

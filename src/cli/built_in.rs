@@ -3,12 +3,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{self, Stdio};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use super::parts::{Engine, Opening, Parts, Stored};
+use super::screen;
 use super::setup::Setup;
 use crate::agent::script;
 use crate::agent::script::demo;
@@ -16,6 +17,8 @@ use crate::arbiter::Settings;
 use crate::config::bench::Bench;
 use crate::config::program;
 use crate::engine::boot::{Boot, boot};
+use crate::engine::command::Command;
+use crate::engine::event::ToEngine;
 use crate::engine::link::Link;
 use crate::engine::lookup;
 use crate::history::Reader;
@@ -23,10 +26,11 @@ use crate::model::agent::{AgentSpec, Backend, GuardLevel};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{ItemId, SessionId};
 use crate::model::session::{SessionHit, SessionQuery, TranscriptPage};
+use crate::ui;
 
 /// The parts that are built into the program.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct BuiltIn;
+pub(super) struct BuiltIn;
 
 impl Parts for BuiltIn {
     fn start_engine(&self, setup: &Setup) -> Result<Engine, Failure> {
@@ -58,11 +62,21 @@ impl Parts for BuiltIn {
 
     fn open_screen<'a>(
         &'a self,
-        _setup: &'a Setup,
-        _link: Link,
-        _opening: Opening,
+        setup: &'a Setup,
+        link: Link,
+        opening: Opening,
     ) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async { Err(Failure::new(FailureKind::Failed, "the screen is not built yet")) })
+        Box::pin(async move {
+            let options = screen::options(setup, &opening)?;
+            if let Opening::Bench(Some(layout)) = &opening
+                && let Some(layout) = screen::layout(layout)
+            {
+                let wish = ToEngine { id: 0, command: Command::SaveLayout { layout } };
+                // If the engine is gone already, the screen will say so.
+                drop(link.commands.send(wish).await);
+            }
+            ui::run::run(link, options).await.map(drop)
+        })
     }
 
     fn history(&self, setup: &Setup) -> Result<Box<dyn Stored>, Failure> {
@@ -92,7 +106,13 @@ impl Parts for BuiltIn {
         write_all(folder, demo::files())?;
         // The demo is nicer with a branch to show; without git it works as well.
         let git = ["init", "--quiet", "--initial-branch=main"];
-        drop(Command::new("git").args(git).current_dir(folder).stderr(Stdio::null()).status());
+        drop(
+            process::Command::new("git")
+                .args(git)
+                .current_dir(folder)
+                .stderr(Stdio::null())
+                .status(),
+        );
         let agents = match script {
             Some(script) => vec![scripted(&stem(script), script.to_owned(), None)],
             None => {
@@ -119,7 +139,7 @@ impl Parts for BuiltIn {
     }
 
     fn key_table(&self) -> Result<String, Failure> {
-        Err(Failure::new(FailureKind::Failed, "the table of keys is not built yet"))
+        Ok(screen::key_table())
     }
 
     fn guard(&self) -> GuardLevel {
@@ -128,7 +148,7 @@ impl Parts for BuiltIn {
 }
 
 /// How this very program is started as the demo agent.
-fn script_program() -> Result<Vec<String>, Failure> {
+pub(super) fn script_program() -> Result<Vec<String>, Failure> {
     let me = std::env::current_exe().map_err(|error| {
         Failure::new(FailureKind::Internal, "benchdog does not find itself").cause(error)
     })?;

@@ -3,7 +3,7 @@
 //! Parts change their own state at once and say the rest as a [`Wish`]; the app carries it out.
 
 use crate::engine::command::{Command, Reply};
-use crate::model::id::{AgentId, SessionId};
+use crate::model::id::{AgentId, AskId, SessionId};
 use crate::model::transcript::Level;
 
 /// Something that a part of the screen wants done.
@@ -24,6 +24,10 @@ pub enum Wish {
     Copy(String),
     /// Bring this agent's pane to the front.
     Focus(AgentId),
+    /// Bring this agent's pane to the front, with the keys at its ask.
+    Answer(AgentId),
+    /// Bring this agent's pane to the front, with the keys at its prompt.
+    Write(AgentId),
     /// Leave the screen.
     Quit,
 }
@@ -47,6 +51,8 @@ pub enum Tag {
     Older(AgentId),
     /// The new-agent dialog's agent.
     NewAgent,
+    /// The answer to this ask.
+    Answer(AskId),
 }
 
 /// An answer on its way back.

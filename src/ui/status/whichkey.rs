@@ -1,0 +1,80 @@
+//! The list of what can follow the keys pressed so far.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::widgets::{Clear, Widget};
+
+use crate::ui::action::{Action, BenchAction, Context};
+use crate::ui::keymap::{Chord, Keymap};
+use crate::ui::text::width;
+use crate::ui::theme::Theme;
+
+/// Cells of a column.
+const COLUMN: u16 = 26;
+
+/// Rows at most.
+const ROWS: u16 = 12;
+
+/// What can follow.
+pub struct WhichKey {
+    rows: Vec<(String, &'static str)>,
+}
+
+impl WhichKey {
+    /// What can follow `keys` in a place. Panes by number become one row, and an action with
+    /// several keys has its first.
+    pub fn of(keymap: &Keymap, place: Context, keys: &[Chord]) -> Self {
+        let mut seen: Vec<Action> = Vec::new();
+        let mut rows = Vec::new();
+        for binding in keymap.of(place) {
+            let Some(rest) = binding.keys.strip_prefix(keys).filter(|rest| !rest.is_empty()) else {
+                continue;
+            };
+            if seen.contains(&binding.action) {
+                continue;
+            }
+            seen.push(binding.action);
+            let numbered =
+                matches!(binding.action, Action::Bench(action) if action.pane_number().is_some());
+            if numbered && binding.action != Action::Bench(BenchAction::Pane1) {
+                continue;
+            }
+            let keys = rest.iter().map(Chord::to_string).collect::<Vec<_>>().join(" ");
+            if numbered {
+                rows.push((format!("{keys}…"), "pane by number"));
+            } else {
+                rows.push((keys, binding.action.what()));
+            }
+        }
+        Self { rows }
+    }
+
+    /// How many rows it takes above the bottom line of `screen`.
+    pub fn height(&self, screen: Rect) -> u16 {
+        let columns = (screen.width / COLUMN).max(1);
+        let rows = u16::try_from(self.rows.len()).unwrap_or(u16::MAX).div_ceil(columns);
+        rows.min(ROWS).min(screen.height / 2)
+    }
+
+    /// Draws it; what does not fit is in the help.
+    pub fn draw(&self, area: Rect, buf: &mut Buffer, theme: &Theme) {
+        if area.is_empty() {
+            return;
+        }
+        Clear.render(area, buf);
+        let columns = (area.width / COLUMN).max(1);
+        let each = area.width / columns;
+        for (index, (keys, what)) in self.rows.iter().enumerate() {
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let (column, row) = (index / area.height, index % area.height);
+            if column >= columns {
+                break;
+            }
+            let (x, y) = (area.x + column * each + 1, area.y + row);
+            let room = usize::from(each.saturating_sub(2));
+            let end = buf.set_stringn(x, y, keys, room, theme.accent).0;
+            let left = room.saturating_sub(width(keys) + 1);
+            buf.set_stringn(end + 1, y, what, left, theme.bar);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The terminal: entered as a whole, left as a whole.
+//!
+//! Whatever ends the screen (a value that is dropped, a panic, a signal, a suspension), the terminal
+//! is as it was before: raw mode, alternate screen, mouse, paste and focus reports, keyboard
+//! protocol, cursor. Each frame is one synchronized update, so nobody sees half of it.
+
+mod probe;
+
+use std::io::{self, BufWriter, Stdout, Write, stdout};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::cursor::{SetCursorStyle, Show};
+use crossterm::event::{
+    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+    EnableFocusChange, EnableMouseCapture, KeyboardEnhancementFlags, PopKeyboardEnhancementFlags,
+    PushKeyboardEnhancementFlags,
+};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{execute, queue};
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Size;
+use ratatui::{Frame, Terminal};
+
+pub use self::probe::{Probe, probe};
+
+/// Bytes of a frame that are collected before they are written.
+const FRAME: usize = 256 * 1024;
+
+/// Whether the terminal is ours now.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the newer keyboard protocol is on.
+static CLEAR_KEYS: AtomicBool = AtomicBool::new(false);
+
+static HOOK: Once = Once::new();
+
+/// The terminal while it is ours; dropping it gives it back.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    clear_keys: bool,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    pub fn enter() -> io::Result<Self> {
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                restore();
+                before(info);
+            }));
+        });
+        take()?;
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(FRAME, stdout()));
+        match Terminal::new(backend) {
+            Ok(terminal) => Ok(Self { terminal, clear_keys: false }),
+            Err(error) => {
+                restore();
+                Err(error)
+            }
+        }
+    }
+
+    /// Its size now.
+    pub fn size(&self) -> io::Result<Size> {
+        self.terminal.size()
+    }
+
+    /// Draws a frame, as one update.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        let drawn = self.terminal.draw(draw).map(|_| ());
+        queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        Write::flush(self.terminal.backend_mut())?;
+        drawn
+    }
+
+    /// Makes the next frame draw everything.
+    pub fn forget(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Turns on the newer keyboard protocol, which tells Esc from Alt.
+    pub fn use_clear_keys(&mut self) -> io::Result<()> {
+        self.clear_keys = true;
+        push_keys()
+    }
+
+    /// Puts a text on the clipboard by the terminal, which works over SSH too.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
+    }
+
+    /// Rings the bell.
+    pub fn bell(&mut self) -> io::Result<()> {
+        self.terminal.backend_mut().write_all(b"\x07")?;
+        Write::flush(self.terminal.backend_mut())
+    }
+
+    /// Gives the terminal back for a while.
+    pub fn lend(&mut self) {
+        restore();
+    }
+
+    /// Takes the terminal again.
+    pub fn take_back(&mut self) -> io::Result<()> {
+        take()?;
+        if self.clear_keys {
+            push_keys()?;
+        }
+        self.terminal.clear()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn take() -> io::Result<()> {
+    enable_raw_mode()?;
+    ENTERED.store(true, Ordering::SeqCst);
+    let entered = execute!(
+        stdout(),
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        EnableFocusChange,
+        EnableMouseCapture,
+        SetCursorStyle::SteadyBar
+    );
+    if entered.is_err() {
+        restore();
+    }
+    entered
+}
+
+fn push_keys() -> io::Result<()> {
+    CLEAR_KEYS.store(true, Ordering::SeqCst);
+    let flags = KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES;
+    execute!(stdout(), PushKeyboardEnhancementFlags(flags))
+}
+
+/// Gives the terminal back if it is ours. What fails here has nowhere to be said.
+pub fn restore() {
+    if !ENTERED.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = stdout();
+    let _ = execute!(out, EndSynchronizedUpdate);
+    if CLEAR_KEYS.swap(false, Ordering::SeqCst) {
+        let _ = execute!(out, PopKeyboardEnhancementFlags);
+    }
+    let _ = execute!(
+        out,
+        SetCursorStyle::DefaultUserShape,
+        DisableMouseCapture,
+        DisableFocusChange,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        Show
+    );
+    let _ = disable_raw_mode();
+}
