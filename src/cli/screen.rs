@@ -62,21 +62,21 @@ pub(super) fn layout(bench: &Value) -> Option<Value> {
 
 /// A pane or a split, with its share of the room.
 fn part(tree: &Value, share: Option<&Value>) -> Value {
-    let mut part = match tree.get("split").and_then(Value::as_str) {
+    let mut drawn = match tree.get("split").and_then(Value::as_str) {
         None => json!({ "agent": tree }),
         Some(direction) => {
             let list = |key: &str| tree.get(key).and_then(Value::as_array).cloned();
             let (parts, shares) =
                 (list("parts").unwrap_or_default(), list("shares").unwrap_or_default());
-            let parts = parts.iter().enumerate().map(|(n, tree)| self::part(tree, shares.get(n)));
+            let parts = parts.iter().enumerate().map(|(n, tree)| part(tree, shares.get(n)));
             let side = if direction == "columns" { "right" } else { "below" };
             json!({ side: parts.collect::<Vec<_>>() })
         }
     };
-    if let (Some(share), Some(fields)) = (share, part.as_object_mut()) {
+    if let (Some(share), Some(fields)) = (share, drawn.as_object_mut()) {
         fields.insert("weight".to_owned(), share.clone());
     }
-    part
+    drawn
 }
 
 /// The table of keys, for people.
