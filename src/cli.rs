@@ -5,6 +5,7 @@
 //! - What runs here is a front end like any other: it sees the engine through a link.
 
 use std::ffi::OsString;
+use std::io::Write;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -57,7 +58,10 @@ const DONE: u8 = 0;
 pub fn main() -> u8 {
     match Stage::of_process() {
         Ok(stage) => main_with(std::env::args_os(), stage, &BuiltIn),
-        Err(failure) => failure.kind.exit_code(),
+        Err(failure) => {
+            let _gone = writeln!(std::io::stderr(), "{failure}");
+            failure.kind.exit_code()
+        }
     }
 }
 
@@ -71,6 +75,7 @@ pub fn main_with(
         Ok(cli) => cli,
         Err(error) => return misunderstood(&error, &mut stage),
     };
+    let _log = works(cli.command.as_ref()).then(|| log::start(&stage, &cli.common));
     let mut say = Say::new(&mut stage, cli.common.json, cli.common.quiet);
     match dispatch(cli, &mut stage, &mut say, parts) {
         Ok(code) => code,
@@ -93,22 +98,27 @@ fn misunderstood(error: &clap::Error, stage: &mut Stage) -> u8 {
     if is_result { DONE } else { FailureKind::Usage.exit_code() }
 }
 
+/// Whether a command does anything that is worth a line in the log. The others know their answer
+/// by heart, or are an agent, whose engine logs.
+fn works(command: Option<&Command>) -> bool {
+    !matches!(
+        command,
+        Some(
+            Command::AgentScript { .. }
+                | Command::Keys
+                | Command::Completions { .. }
+                | Command::Man { .. }
+        )
+    )
+}
+
 fn dispatch(cli: Cli, stage: &mut Stage, say: &mut Say, parts: &dyn Parts) -> Result<u8, Failure> {
     let Cli { command, open, common } = cli;
-    // These need neither folders nor a log.
-    match &command {
-        Some(Command::AgentScript { arguments }) => return parts.agent_script(arguments),
-        Some(Command::Keys) => return print::keys(say, parts),
-        Some(Command::Completions { shell }) => return print::completions(*shell, say),
-        Some(Command::Man { command }) => return print::man(command.as_deref(), say),
-        _ => {}
-    }
     if command.is_some() && (open.folder.is_some() || open.bench.is_some()) {
         let message = "a folder or a bench file to open does not go with a command";
         return Err(Failure::new(FailureKind::Usage, message)
             .hint("`--workspace DIR` says where a command works"));
     }
-    let _log = log::start(stage, &common);
     let desk = &mut Desk { stage, say, parts, common };
     match command {
         None => open::open(desk, &open),
@@ -143,10 +153,10 @@ fn carry_out(command: Command, desk: &mut Desk<'_>) -> Result<u8, Failure> {
         Command::Doctor { ping } => doctor::doctor(desk, ping),
         Command::Config { action } => config::config(desk, action),
         Command::Install { program } => install::install(desk, program),
-        Command::Keys
-        | Command::Completions { .. }
-        | Command::Man { .. }
-        | Command::AgentScript { .. } => Ok(DONE),
+        Command::AgentScript { arguments } => desk.parts.agent_script(&arguments),
+        Command::Keys => print::keys(desk.say, desk.parts),
+        Command::Completions { shell } => print::completions(shell, desk.say),
+        Command::Man { command } => print::man(command.as_deref(), desk.say),
     }
 }
 

@@ -260,10 +260,10 @@ pub(super) struct AgentArgs {
     #[arg(long, value_name = "MODE", value_parser = bench::permission_mode)]
     pub(super) permission_mode: Option<PermissionMode>,
     /// A tool that needs no question; may be repeated.
-    #[arg(long, value_name = "RULE", num_args = 1..)]
+    #[arg(long, value_name = "RULE")]
     pub(super) allowed_tools: Vec<String>,
     /// A tool that it does not get; may be repeated.
-    #[arg(long, value_name = "RULE", num_args = 1..)]
+    #[arg(long, value_name = "RULE")]
     pub(super) disallowed_tools: Vec<String>,
     /// Model calls at most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

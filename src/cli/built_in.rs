@@ -114,7 +114,7 @@ impl Parts for BuiltIn {
                 .status(),
         );
         let agents = match script {
-            Some(script) => vec![scripted(&stem(script), script.to_owned(), None)],
+            Some(script) => vec![scripted(&stem(script), script, None)],
             None => {
                 let scripts = folder.join(".benchdog/demo");
                 let mut agents = Vec::new();
@@ -122,7 +122,7 @@ impl Parts for BuiltIn {
                     let name = format!("{}.toml", player.name);
                     write_all(&scripts, &[(&name, player.script)])?;
                     let prompt = Some(player.prompt.to_owned());
-                    agents.push(scripted(player.name, scripts.join(name), prompt));
+                    agents.push(scripted(player.name, &scripts.join(name), prompt));
                 }
                 agents
             }
@@ -159,7 +159,7 @@ pub(super) fn script_program() -> Result<Vec<String>, Failure> {
     Ok(vec![me, "agent-script".to_owned()])
 }
 
-fn scripted(name: &str, script: PathBuf, prompt: Option<String>) -> AgentSpec {
+fn scripted(name: &str, script: &Path, prompt: Option<String>) -> AgentSpec {
     AgentSpec {
         name: name.to_owned(),
         backend: Backend::Script,

@@ -112,6 +112,7 @@ pub(crate) struct Scene {
 #[derive(Default)]
 pub(crate) struct FakeParts {
     pub(crate) engine: Option<FakeEngine>,
+    pub(crate) never_ends: bool,
     pub(crate) stored: Vec<SessionHit>,
     pub(crate) page: TranscriptPage,
     pub(crate) demo: Option<Bench>,
@@ -149,7 +150,10 @@ impl Parts for FakeParts {
         let ended = engine.ended.clone();
         Ok(Engine {
             connect: Arc::new(move || engine.connect()),
-            ended: Box::pin(async move { ended.cancelled().await }),
+            ended: match self.never_ends {
+                true => Box::pin(std::future::pending()),
+                false => Box::pin(async move { ended.cancelled().await }),
+            },
         })
     }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::parts::{Engine, Parts};
 use super::setup::Setup;
+use super::stage::Listener;
 use crate::config::folders::private_folder;
 use crate::control::client::{Client, Introduction, gone};
 use crate::control::lock::{LockError, WorkspaceLock};
@@ -57,8 +58,9 @@ impl Host {
         }
     }
 
-    /// Ends the engine with its agents, then the socket, then frees the workspace.
-    pub(super) async fn shut_down(mut self) -> Result<(), Failure> {
+    /// Ends the engine with its agents, then the socket, then frees the workspace. Whoever wants
+    /// it to end once more need not wait for that.
+    pub(super) async fn shut_down(mut self, breaks: &mut Listener) -> Result<(), Failure> {
         let mut outcome = Ok(());
         if !self.has_ended {
             // Its answer may get lost in its own end; what counts is that it ends.
@@ -73,14 +75,18 @@ impl Host {
                 }
                 self.wait().await;
             };
-            if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
-                let seconds = FAREWELL.as_secs();
-                outcome = Err(Failure::new(
-                    FailureKind::Internal,
-                    format!("the engine has not ended after {seconds} s"),
-                )
-                .hint("agents may still run; `ps` shows them"));
-            }
+            outcome = tokio::select! {
+                () = farewell => Ok(()),
+                () = tokio::time::sleep(FAREWELL) => {
+                    let seconds = FAREWELL.as_secs();
+                    let message = format!("the engine has not ended after {seconds} s");
+                    Err(Failure::new(FailureKind::Internal, message))
+                }
+                _ = breaks.wait() => {
+                    Err(Failure::new(FailureKind::Interrupted, "the engine did not end in order"))
+                }
+            };
+            outcome = outcome.map_err(|failure| failure.hint("agents may still run; look with ps"));
         }
         self.stop.cancel();
         match self.serving.await {
@@ -146,11 +152,11 @@ impl Reach {
         }
     }
 
-    /// Ends the engine if it is ours.
-    pub(super) async fn leave(self) -> Result<(), Failure> {
+    /// Ends the engine if it is ours. Whoever wants it to end once more need not wait.
+    pub(super) async fn leave(self, breaks: &mut Listener) -> Result<(), Failure> {
         match self {
             Self::Running(_) => Ok(()),
-            Self::Own(host) => host.shut_down().await,
+            Self::Own(host) => host.shut_down(breaks).await,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The log: a file in the state folder, never the terminal.
 
 use std::fs;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -38,7 +38,7 @@ pub(super) fn start(stage: &Stage, common: &Common) -> Option<WorkerGuard> {
 
 fn open(path: &Path) -> Option<(NonBlocking, WorkerGuard)> {
     let folder = path.parent()?;
-    fs::create_dir_all(folder).ok()?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).ok()?;
     if fs::metadata(path).is_ok_and(|found| found.len() > FILE_BYTES) {
         fs::rename(path, path.with_extension("log.1")).ok()?;
     }
@@ -81,8 +81,9 @@ mod tests {
         file.write_all(b"line\n").expect("it is taken");
         drop(guard);
         assert_eq!(fs::read_to_string(&path).expect("a log"), "line\n");
-        let mode = fs::metadata(&path).expect("a log").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode();
+        assert_eq!(mode(&path) & 0o777, 0o600);
+        assert_eq!(mode(&dir.path().join("state")) & 0o777, 0o700);
         let grown = fs::OpenOptions::new().write(true).open(&path).expect("a log");
         grown.set_len(FILE_BYTES + 1).expect("it grows");
         drop(open(&path).expect("a log"));

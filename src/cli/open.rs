@@ -61,6 +61,7 @@ pub(super) fn attach(desk: &mut Desk<'_>) -> Result<u8, Failure> {
     let (parts, breaks) = (desk.parts, desk.stage.breaks.clone());
     small_runtime()?.block_on(async {
         let (_, link) = setup.place.attach().await?;
+        let mut breaks = breaks.listen()?;
         tokio::select! {
             seen = parts.open_screen(&setup, link, Opening::Bench(None)) => seen.map(|()| DONE),
             _ = breaks.wait() => Ok(FailureKind::Interrupted.exit_code()),
@@ -73,6 +74,7 @@ pub(super) fn on_screen(desk: &mut Desk<'_>, setup: &Setup, plan: Plan) -> Resul
     let Desk { stage, say, parts, common: _ } = desk;
     let parts = *parts;
     large_runtime()?.block_on(async {
+        let mut breaks = stage.breaks.listen()?;
         let reach = reach(setup, parts).await?;
         if let Reach::Running(introduction) = &reach {
             say.note(&format!("this is the running engine of process {}", introduction.pid));
@@ -88,9 +90,9 @@ pub(super) fn on_screen(desk: &mut Desk<'_>, setup: &Setup, plan: Plan) -> Resul
         };
         let outcome = tokio::select! {
             seen = seen => seen,
-            _ = stage.breaks.wait() => Ok(FailureKind::Interrupted.exit_code()),
+            _ = breaks.wait() => Ok(FailureKind::Interrupted.exit_code()),
         };
-        let left = reach.leave().await;
+        let left = reach.leave(&mut breaks).await;
         outcome.and_then(|code| left.map(|()| code))
     })
 }

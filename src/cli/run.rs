@@ -33,6 +33,7 @@ pub(super) fn run(desk: &mut Desk<'_>, args: Run) -> Result<u8, Failure> {
     let Desk { stage, say, parts, common: _ } = desk;
     let parts = *parts;
     large_runtime()?.block_on(async {
+        let mut breaks = stage.breaks.listen()?;
         let reach = reach(&setup, parts).await?;
         let alone = matches!(reach, Reach::Own(_));
         let mut client = Client::new(reach.link(&setup).await?);
@@ -40,14 +41,14 @@ pub(super) fn run(desk: &mut Desk<'_>, args: Run) -> Result<u8, Failure> {
             Ok(agent) => agent,
             Err(failure) => {
                 drop(client);
-                reach.leave().await?;
+                reach.leave(&mut breaks).await?;
                 return Err(failure);
             }
         };
         let mut follow = Follow::new(agent, say.json);
         let end = tokio::select! {
             end = watch(&mut client, &mut follow, alone, say) => end,
-            _ = stage.breaks.wait() => Ok(End::Broken),
+            _ = breaks.wait() => Ok(End::Broken),
             () = expire(args.timeout) => Ok(End::Expired(args.timeout.unwrap_or_default())),
         };
         if !alone && !matches!(end, Err(_) | Ok(End::Removed)) {
@@ -57,7 +58,7 @@ pub(super) fn run(desk: &mut Desk<'_>, args: Run) -> Result<u8, Failure> {
             }
         }
         drop(client);
-        let left = reach.leave().await;
+        let left = reach.leave(&mut breaks).await;
         let code = conclude(end?, &follow, say)?;
         left.map(|()| code)
     })

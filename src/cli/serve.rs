@@ -16,6 +16,7 @@ pub(super) fn serve(desk: &mut Desk<'_>, foreground: bool) -> Result<u8, Failure
     let Desk { stage, say, parts, common: _ } = desk;
     let parts = *parts;
     large_runtime()?.block_on(async {
+        let mut breaks = stage.breaks.listen()?;
         let mut host = Host::start(&setup, parts)?;
         if say.json {
             say.value(&json!({
@@ -29,12 +30,12 @@ pub(super) fn serve(desk: &mut Desk<'_>, foreground: bool) -> Result<u8, Failure
         }
         let code = tokio::select! {
             () = host.wait() => DONE,
-            wish = stage.breaks.wait() => match wish {
+            wish = breaks.wait() => match wish {
                 Break::Person => FailureKind::Interrupted.exit_code(),
                 Break::System => DONE,
             },
         };
-        host.shut_down().await.map(|()| code)
+        host.shut_down(&mut breaks).await.map(|()| code)
     })
 }
 

@@ -40,6 +40,16 @@ pub struct Setup {
     pub settings: Settings,
 }
 
+impl Setup {
+    /// The name of the theme: the setting, unless the environment wants no colours.
+    pub fn theme(&self) -> &str {
+        match self.place.environment.get("NO_COLOR") {
+            Some(_) => "plain",
+            None => &self.settings.ui.theme,
+        }
+    }
+}
+
 impl Place {
     /// The place that the command line means; `named` is the folder that it opens, if any.
     pub(super) fn find(

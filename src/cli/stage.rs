@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::config::environment::Environment;
@@ -91,28 +91,54 @@ pub enum Break {
 }
 
 impl Breaks {
-    /// Waits until somebody wants it to end.
-    pub async fn wait(&self) -> Break {
+    /// Begins to listen. From now on a signal no longer ends the process by itself. Must be called
+    /// inside a runtime.
+    pub fn listen(&self) -> Result<Listener, Failure> {
+        let get = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::new(FailureKind::Internal, "signals cannot be received").cause(error)
+            })
+        };
+        Ok(match self {
+            Self::Wish(wish) => Listener::Wish(Arc::clone(wish)),
+            Self::Signals => Listener::Signals {
+                person: get(SignalKind::interrupt())?,
+                system: get(SignalKind::terminate())?,
+                hangup: get(SignalKind::hangup())?,
+            },
+        })
+    }
+}
+
+/// Listens for the wish to end.
+#[derive(Debug)]
+pub enum Listener {
+    /// To signals.
+    Signals {
+        /// Ctrl-C.
+        person: Signal,
+        /// The system's polite request.
+        system: Signal,
+        /// The terminal was closed.
+        hangup: Signal,
+    },
+    /// To a test.
+    Wish(Arc<Notify>),
+}
+
+impl Listener {
+    /// Waits until somebody wants it to end. Can be called again for the next wish.
+    pub async fn wait(&mut self) -> Break {
         match self {
             Self::Wish(wish) => {
                 wish.notified().await;
                 Break::Person
             }
-            Self::Signals => {
-                let (Ok(mut person), Ok(mut system), Ok(mut hangup)) = (
-                    signal(SignalKind::interrupt()),
-                    signal(SignalKind::terminate()),
-                    signal(SignalKind::hangup()),
-                ) else {
-                    tracing::error!("signals cannot be received");
-                    return std::future::pending().await;
-                };
-                tokio::select! {
-                    _ = person.recv() => Break::Person,
-                    _ = system.recv() => Break::System,
-                    _ = hangup.recv() => Break::System,
-                }
-            }
+            Self::Signals { person, system, hangup } => tokio::select! {
+                _ = person.recv() => Break::Person,
+                _ = system.recv() => Break::System,
+                _ = hangup.recv() => Break::System,
+            },
         }
     }
 }

@@ -311,6 +311,22 @@ fn serve_says_ready_and_ends_with_its_engine() {
 }
 
 #[test]
+fn who_breaks_off_twice_does_not_wait_for_the_end() {
+    let wish = std::sync::Arc::new(tokio::sync::Notify::new());
+    let again = std::sync::Arc::clone(&wish);
+    let engine = FakeEngine::new(move |_, _| {
+        again.notify_one();
+        Reply::Done
+    });
+    let parts = FakeParts { engine: Some(engine), never_ends: true, ..FakeParts::default() };
+    let scene = Scene { wish, ..Scene::new(parts) };
+    scene.wish.notify_one();
+    let ran = scene.run(&["serve", "--foreground"]);
+    assert_eq!(ran.code, 130);
+    assert!(ran.err.contains("the engine did not end in order"), "{}", ran.err);
+}
+
+#[test]
 fn a_second_engine_is_refused_while_one_runs() {
     let engine = busy();
     let parts = FakeParts { engine: Some(busy()), ..FakeParts::default() };
@@ -640,11 +656,8 @@ fn texts_need_neither_home_nor_engine() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_said() {
-    let scene = scene();
-    let (stage, _, err) = super::fake::stage();
-    let _folder = &scene;
-    let code = super::main_with(["benchdog", "keys"], stage, &super::built_in::BuiltIn);
-    assert_eq!(code, 1);
-    assert_eq!(super::fake::said(&err), "the table of keys is not built yet\n");
+fn the_settings_know_the_themes_of_the_screen() {
+    let kind = crate::config::schema::Key::find("ui.theme").map(|key| key.kind);
+    let names = &crate::ui::theme::Theme::NAMES;
+    assert_eq!(kind, Some(crate::config::schema::Kind::Word(names)));
 }

@@ -23,11 +23,8 @@ impl Environment {
 
     /// All that are set and not empty, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let set = |(name, value): (&'_ String, &'_ String)| !name.is_empty() && !value.is_empty();
-        self.0
-            .iter()
-            .filter(move |pair| set(*pair))
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        let set = self.0.iter().filter(|(_, value)| !value.is_empty());
+        set.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 

@@ -178,6 +178,18 @@ mod tests {
         assert!(problem.to_string().starts_with("c.toml:2:9: this is not TOML: "), "{problem}");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_damaged_file_is_read_or_refused(at in 0_usize..4000, put in "\\PC{0,4}") {
+            let whole = include_str!("../../assets/config.toml");
+            let at = whole.floor_char_boundary(at.min(whole.len()));
+            let end = whole.ceil_char_boundary((at + put.len()).min(whole.len()));
+            let damaged = format!("{}{put}{}", &whole[..at], &whole[end..]);
+            let parsed = parse(&damaged, "c.toml");
+            proptest::prop_assert!(!parsed.entries.is_empty() || !parsed.problems.is_empty());
+        }
+    }
+
     #[test]
     fn a_section_that_is_no_table_is_said() {
         assert_eq!(told("ui = 3"), "Ignored c.toml:1:1: `ui` is a section, written as [ui]");

@@ -189,6 +189,8 @@ pub fn nearest(wrong: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::agent::Backend;
+    use crate::model::permission::PermissionMode;
 
     fn read(path: &str, raw: &str) -> Result<Value, String> {
         Key::find(path).expect("a setting").read(raw)
@@ -226,6 +228,18 @@ mod tests {
         ];
         for (path, raw, message) in cases {
             assert_eq!(read(path, raw), Err(message.to_owned()));
+        }
+    }
+
+    #[test]
+    fn modes_and_back_ends_are_those_of_the_model() {
+        let mut modes = PermissionMode::ALL.map(PermissionMode::as_str);
+        let mut known = MODES.to_vec();
+        modes.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(known, modes);
+        for driver in [Backend::Claude, Backend::Script] {
+            assert!(read("agent.backend", driver.as_str()).is_ok());
         }
     }
 

@@ -134,8 +134,8 @@ pub(crate) fn agent(id: u32, name: &str, state: AgentState) -> AgentInfo {
         queue: vec![],
         activity: None,
         background: vec![],
-        commands: vec![],
-        models: vec![],
+        commands: [].into(),
+        models: [].into(),
         trouble: None,
     }
 }

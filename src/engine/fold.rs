@@ -23,7 +23,7 @@ const RESULT_BYTES: usize = 512 * 1024;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Change {
     /// An item is new, or is this now.
-    Item(Item),
+    Item(Box<Item>),
     /// The text of an open item has grown.
     Grown {
         /// Which item.
@@ -51,9 +51,9 @@ impl Fold {
         let last = items.iter().map(|item| item.id.0).max().unwrap_or(0).max(last_item);
         let calls = items
             .iter()
-            .filter_map(|item| match &item.body {
-                Body::Tool(tool) => Some((tool.call.clone(), item.id)),
-                _ => None,
+            .filter_map(|item| {
+                let Body::Tool(tool) = &item.body else { return None };
+                Some((tool.call.clone(), item.id))
             })
             .collect();
         Self { last, items: items.into(), dropped: more_before, blocks: HashMap::new(), calls }
@@ -153,7 +153,7 @@ impl Fold {
         if let Some(found) = known.and_then(|id| self.find_mut(id)) {
             found.body = body;
             found.open = false;
-            return vec![Change::Item(found.clone())];
+            return vec![Change::Item(Box::new(found.clone()))];
         }
         let mut changes = vec![self.add(now, at, body, false)];
         if aborted {
@@ -178,7 +178,7 @@ impl Fold {
             if tool.status == ToolStatus::Announced {
                 tool.status = status;
             }
-            return vec![Change::Item(found.clone())];
+            return vec![Change::Item(Box::new(found.clone()))];
         }
         let tool =
             ToolCall { call: call.clone(), name, input, status, result: None, took_ms: None };
@@ -233,7 +233,7 @@ impl Fold {
             && let Some(found) = self.find_mut(id)
         {
             found.open = false;
-            changes = vec![Change::Item(found.clone())];
+            changes = vec![Change::Item(Box::new(found.clone()))];
         }
         changes
     }
@@ -258,7 +258,7 @@ impl Fold {
             {
                 tool.status = ToolStatus::Failed;
             }
-            changes.push(Change::Item(item.clone()));
+            changes.push(Change::Item(Box::new(item.clone())));
         }
         self.blocks.retain(|(sub, _, _), _| keep_subs && sub.is_some());
         changes
@@ -266,10 +266,8 @@ impl Fold {
 
     /// What a call got, as far as it is in memory.
     pub(super) fn tool_input(&self, call: &CallId) -> Option<&ToolCall> {
-        match &self.find(*self.calls.get(call)?)?.body {
-            Body::Tool(tool) => Some(tool),
-            _ => None,
-        }
+        let Body::Tool(tool) = &self.find(*self.calls.get(call)?)?.body else { return None };
+        Some(tool)
     }
 
     fn tool(&mut self, call: &CallId, change: impl FnOnce(&mut ToolCall)) -> Vec<Change> {
@@ -278,7 +276,7 @@ impl Fold {
         };
         let Body::Tool(tool) = &mut found.body else { return Vec::new() };
         change(tool);
-        vec![Change::Item(found.clone())]
+        vec![Change::Item(Box::new(found.clone()))]
     }
 
     fn add(&mut self, now: Wall, at: &BlockAt, body: Body, open: bool) -> Change {
@@ -294,7 +292,7 @@ impl Fold {
                 self.calls.remove(&tool.call);
             }
         }
-        Change::Item(item)
+        Change::Item(Box::new(item))
     }
 
     fn find(&self, id: ItemId) -> Option<&Item> {

@@ -76,7 +76,9 @@ impl EventSender {
         if outbox.closed {
             return Sent::Closed;
         }
-        if outbox.bytes + bytes > EVENT_BYTES && matches!(message, ToClient::Event { .. }) {
+        // One event alone always fits, however large: a snapshot would be larger still.
+        let full = outbox.bytes > 0 && outbox.bytes + bytes > EVENT_BYTES;
+        if full && matches!(message, ToClient::Event { .. }) {
             // Replies are kept: each command has exactly one, whatever else is dropped.
             outbox.waiting.retain(|(_, kept)| matches!(kept, ToClient::Reply { .. }));
             outbox.bytes = outbox.waiting.iter().map(|(size, _)| size).sum();

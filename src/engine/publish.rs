@@ -72,10 +72,12 @@ impl Publisher {
 
     /// Answers a command.
     pub(super) fn reply(&mut self, to: Asker, reply: Reply) {
-        let bytes = match &reply {
-            Reply::Transcript(page) => page.items.iter().map(item_bytes).sum(),
-            Reply::Sessions(rows) => rows.len() * FRAME_BYTES * 3,
-            _ => FRAME_BYTES,
+        let bytes = if let Reply::Transcript(page) = &reply {
+            page.items.iter().map(item_bytes).sum()
+        } else if let Reply::Sessions(rows) = &reply {
+            rows.len() * FRAME_BYTES * 3
+        } else {
+            FRAME_BYTES
         };
         if let Some(client) = self.clients.get(&to.client) {
             client.events.send(ToClient::Reply { id: to.id, reply }, bytes);

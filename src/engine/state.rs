@@ -259,9 +259,8 @@ impl State {
         for change in changes {
             match change {
                 Change::Item(item) => {
-                    let stored = Box::new(item.clone());
-                    step.store(Record::Item { session: session.clone(), item: stored });
-                    step.publish(Event::ItemChanged { agent: id, item: Box::new(item) });
+                    step.store(Record::Item { session: session.clone(), item: item.clone() });
+                    step.publish(Event::ItemChanged { agent: id, item });
                 }
                 Change::Grown { item, text } => {
                     let session = session.clone();

@@ -39,8 +39,8 @@ pub(crate) fn info(number: u32, name: &str) -> AgentInfo {
         queue: Vec::new(),
         activity: None,
         background: Vec::new(),
-        commands: Vec::new(),
-        models: Vec::new(),
+        commands: [].into(),
+        models: [].into(),
         trouble: None,
     }
 }

@@ -65,12 +65,14 @@ fn the_answer_goes_to_stdout_and_the_engine_ends_with_the_run() {
         "opus",
         "--permission-mode",
         "acceptEdits",
-        "--allowed-tools",
-        "Read",
         "--max-turns",
         "3",
         "--max-budget-usd",
         "0.5",
+        "--allowed-tools",
+        "Read",
+        "--allowed-tools",
+        "Bash(ls, *)",
         "do",
         "it",
     ]);
@@ -84,7 +86,7 @@ fn the_answer_goes_to_stdout_and_the_engine_ends_with_the_run() {
     assert_eq!((spec.name.as_str(), spec.model.as_deref()), ("blue", Some("opus")));
     assert_eq!(spec.permission_mode, PermissionMode::AcceptEdits);
     assert_eq!((spec.max_turns, spec.max_budget_usd), (Some(3), Some(0.5)));
-    assert_eq!(spec.allowed_tools, ["Read"]);
+    assert_eq!(spec.allowed_tools, ["Read", "Bash(ls, *)"]);
     let socket = scene.folders().socket(&scene.workspace());
     assert!(!socket.exists(), "the socket is gone");
 }

@@ -219,12 +219,11 @@ impl State {
             self.withdraw_op(step, ask);
             return self.close_ask(step, ask, AskOutcome::Withdrawn, None);
         }
-        let op = self.ops.iter().find(|(_, op)| match &op.purpose {
-            Purpose::Gate { agent, request: Some(waiting), .. } => {
-                *agent == id && waiting == request
-            }
-            _ => false,
-        });
+        let waits = |purpose: &Purpose| {
+            matches!(purpose, Purpose::Gate { agent, request: Some(waiting), .. }
+                if *agent == id && waiting == request)
+        };
+        let op = self.ops.iter().find(|(_, op)| waits(&op.purpose));
         if let Some(op) = op.map(|(op, _)| *op) {
             self.give_up(step, op);
         }

@@ -130,9 +130,9 @@ impl State {
     /// A turn is over: so are its calls, but not those of agents in the background.
     pub(super) fn end_calls_of_turn(&mut self, step: &mut Step, id: AgentId) {
         let Some(agent) = self.agents.get(&id) else { return };
-        let goes_on = |owner: &Owner| match owner {
-            Owner::Session(_, Some(sub)) => agent.background.contains_key(sub.as_str()),
-            _ => false,
+        let goes_on = |owner: &Owner| {
+            matches!(owner, Owner::Session(_, Some(sub))
+                if agent.background.contains_key(sub.as_str()))
         };
         let over: Vec<CallId> = self
             .calls

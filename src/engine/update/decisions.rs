@@ -35,7 +35,7 @@ impl State {
                     self.waits(step, op, &path, &holder, place);
                 }
                 arbiter::Effect::Moved { path, lease } => {
-                    leases.push(self.moved(step, path, lease));
+                    leases.push(self.moved(step, path, lease.as_ref()));
                 }
                 arbiter::Effect::Knows { owner, path, observation } => {
                     let knows =
@@ -57,9 +57,9 @@ impl State {
     }
 
     /// A lease moved: front ends see it, and the record of it is the caller's to store.
-    fn moved(&mut self, step: &mut Step, path: String, lease: Option<arbiter::Lease>) -> Record {
-        let info = lease.as_ref().map(|lease| self.lease_info(&path, lease));
-        self.refresh_holds(step, &path, lease.as_ref().map(|lease| &lease.owner));
+    fn moved(&mut self, step: &mut Step, path: String, lease: Option<&arbiter::Lease>) -> Record {
+        let info = lease.map(|lease| self.lease_info(&path, lease));
+        self.refresh_holds(step, &path, lease.map(|lease| &lease.owner));
         let workspace = self.setup.workspace.root.clone();
         let record = match &info {
             Some(info) => Record::Lease(LeaseRow {

@@ -69,7 +69,7 @@ impl State {
                 return self.show(step, id);
             }
             Report::Task { id: task, call, event } => {
-                return self.task(step, id, task, call, event);
+                return self.task(step, id, task, call.as_ref(), event);
             }
             Report::Compacted { before, after } => {
                 let after = after.map(|after| format!(", {after} after")).unwrap_or_default();
@@ -200,7 +200,7 @@ impl State {
         step: &mut Step,
         id: AgentId,
         task: String,
-        call: Option<CallId>,
+        call: Option<&CallId>,
         event: TaskEvent,
     ) {
         let Some(agent) = self.agents.get_mut(&id) else { return };
@@ -217,7 +217,7 @@ impl State {
                 }
             }
             TaskEvent::Backgrounded => {
-                let tool = call.as_ref().and_then(|call| agent.fold.tool_input(call));
+                let tool = call.and_then(|call| agent.fold.tool_input(call));
                 let name = tool.map_or_else(|| task.clone(), |tool| tool.name.clone());
                 agent.background.insert(task, name);
             }

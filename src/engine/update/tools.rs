@@ -306,10 +306,12 @@ impl State {
 }
 
 /// A good result.
+#[expect(clippy::needless_pass_by_value, reason = "it becomes a part of the result")]
 pub(super) fn ok(text: &str, data: Value) -> Value {
     json!({ "ok": true, "code": "OK", "text": text, "data": data })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it becomes a part of the result")]
 fn not_ok(code: &str, text: &str, data: Value) -> Value {
     json!({ "ok": false, "code": code, "text": text, "data": data })
 }

@@ -540,7 +540,7 @@ fn modes_models_and_ends_of_agents() {
     let mut stage = Stage::new(80, 24, 1);
     stage.agent(1, |info| {
         let model = |value: &str| ModelInfo { value: value.into(), name: value.into() };
-        info.models = vec![model("sonnet"), model("opus")];
+        info.models = [model("sonnet"), model("opus")].into();
     });
     let agent = AgentId(1);
     stage.keys("shift+tab");
