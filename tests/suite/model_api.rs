@@ -35,7 +35,7 @@ fn post(api: &ModelApi, body: &Value) -> (u32, String) {
     (status, body.unwrap_or_default())
 }
 
-fn ask(messages: Value, stream: bool) -> Value {
+fn ask(messages: &Value, stream: bool) -> Value {
     json!({ "model": "m", "stream": stream, "messages": messages, "tools": [{ "name": "Write" }] })
 }
 
@@ -49,26 +49,26 @@ fn the_step_is_the_number_of_answers_behind_the_mark() {
         "a": [text("first"), tool("Write", &json!({ "file_path": "/x" }))],
         "b": [text("other")],
     }));
-    let said = |messages: Value| {
+    let said = |messages: &Value| {
         let (status, body) = post(&api, &ask(messages, false));
         assert_eq!(status, 200, "{body}");
         serde_json::from_str::<Value>(&body).unwrap()
     };
-    assert_eq!(said(prompt("[[script:a]] go"))["content"][0]["text"], "first");
+    assert_eq!(said(&prompt("[[script:a]] go"))["content"][0]["text"], "first");
     let answer = json!({ "role": "assistant", "content": "first" });
     let mut messages = prompt("[[script:a]] go");
     messages
         .as_array_mut()
         .unwrap()
         .extend([answer.clone(), json!({ "role": "user", "content": "on" })]);
-    let second = said(messages.clone());
+    let second = said(&messages);
     assert_eq!(second["content"][0]["name"], "Write");
     assert_eq!(second["stop_reason"], "tool_use");
     messages.as_array_mut().unwrap().push(answer);
-    assert_eq!(said(messages.clone())["content"][0]["text"], "done");
+    assert_eq!(said(&messages)["content"][0]["text"], "done");
     messages.as_array_mut().unwrap().push(json!({ "role": "user", "content": [
         { "type": "text", "text": "[[script:b]]" }] }));
-    assert_eq!(said(messages)["content"][0]["text"], "other");
+    assert_eq!(said(&messages)["content"][0]["text"], "other");
     let steps: Vec<_> = api.requests().iter().map(|request| request.step).collect();
     assert_eq!(steps, [0, 1, 2, 0]);
     assert_eq!(api.of_script("b").len(), 1);
@@ -77,9 +77,9 @@ fn the_step_is_the_number_of_answers_behind_the_mark() {
 #[test]
 fn a_request_without_mark_or_tools_is_echoed() {
     let api = ModelApi::start(&json!({ "a": [text("x")] }));
-    let (_, body) = post(&api, &ask(prompt("title please"), false));
+    let (_, body) = post(&api, &ask(&prompt("title please"), false));
     assert!(body.contains("echo: title please"), "{body}");
-    let mut request = ask(prompt("[[script:a]]"), false);
+    let mut request = ask(&prompt("[[script:a]]"), false);
     request["tools"] = json!([]);
     assert!(post(&api, &request).1.contains("echo: "));
     assert!(api.of_script("a").is_empty());
@@ -92,7 +92,7 @@ fn a_stream_carries_the_whole_message_in_events() {
         { "type": "text", "text": "one two three", "chunks": 4 },
         { "type": "tool_use", "name": "Write", "input": { "a": "ü" } },
     ] }] }));
-    let (_, body) = post(&api, &ask(prompt("[[script:a]]"), true));
+    let (_, body) = post(&api, &ask(&prompt("[[script:a]]"), true));
     let events: Vec<Value> = body
         .lines()
         .filter_map(|line| line.strip_prefix("data: "))
@@ -112,7 +112,7 @@ fn a_stream_carries_the_whole_message_in_events() {
 #[test]
 fn errors_come_as_often_as_the_step_says() {
     let api = ModelApi::start(&json!({ "a": [failing(529, 2, "fine")] }));
-    let request = ask(prompt("[[script:a]]"), false);
+    let request = ask(&prompt("[[script:a]]"), false);
     let statuses: Vec<_> = (0..3).map(|_| post(&api, &request).0).collect();
     assert_eq!(statuses, [529, 529, 200]);
 }
@@ -121,7 +121,7 @@ fn errors_come_as_often_as_the_step_says() {
 fn a_cut_stream_ends_in_the_middle() {
     let api = ModelApi::start(&json!({ "a": [{ "cut_after": 3,
         "blocks": [{ "type": "text", "text": "one two three" }] }] }));
-    let (status, body) = post(&api, &ask(prompt("[[script:a]]"), true));
+    let (status, body) = post(&api, &ask(&prompt("[[script:a]]"), true));
     assert_eq!(status, 200);
     assert_eq!(body.matches("event: ").count(), 3, "{body}");
     assert!(!body.contains("message_stop"));
@@ -130,9 +130,9 @@ fn a_cut_stream_ends_in_the_middle() {
 #[test]
 fn a_hanging_reply_keeps_nobody_else_waiting() {
     let api = ModelApi::start(&json!({ "slow": [{ "hang": true }], "a": [text("quick")] }));
-    let slow = send(&api, &ask(prompt("[[script:slow]]"), true));
+    let slow = send(&api, &ask(&prompt("[[script:slow]]"), true));
     api.wait_for("the slow request", |request| request.script.as_deref() == Some("slow"));
-    assert!(post(&api, &ask(prompt("[[script:a]]"), false)).1.contains("quick"));
+    assert!(post(&api, &ask(&prompt("[[script:a]]"), false)).1.contains("quick"));
     slow.shutdown(Shutdown::Write).unwrap();
     let reply = receive(slow);
     assert!(reply.contains("message_start") && !reply.contains("message_stop"), "{reply}");

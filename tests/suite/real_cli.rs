@@ -61,10 +61,10 @@ fn seen(host: &Host, workspace: &Workspace) -> Seen {
         match frame["type"].as_str().unwrap_or_default() {
             "assistant" => seen.frames.push(word(&frame["message"]["content"][0]["type"])),
             "control_request" => {
-                seen.frames.push(match &frame["request"]["input"]["hook_event_name"] {
-                    Value::Null => word(&frame["request"]["subtype"]),
-                    event => word(event),
-                })
+                let event = &frame["request"]["input"]["hook_event_name"];
+                let asks = event.is_null();
+                let kind = if asks { &frame["request"]["subtype"] } else { event };
+                seen.frames.push(word(kind));
             }
             "user" => seen.frames.push("user".to_owned()),
             "result" => {

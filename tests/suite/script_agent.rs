@@ -308,10 +308,10 @@ fn files_are_really_edited_and_the_host_gets_the_difference() {
         posts[1]["tool_response"]["structuredPatch"][0]["lines"],
         json!([" one", "-two", "+TWO", " three"])
     );
-    // The missing file of the append, and the anchor that is nowhere.
+    // The file that the append would have read. The anchor that is nowhere is seen before any hook.
     let failures = host.hooks("PostToolUseFailure");
-    assert_eq!(failures.len(), 2);
-    assert!(failures[1]["error"].as_str().unwrap().starts_with("String to replace not found"));
+    assert_eq!(failures.len(), 1);
+    assert!(failures[0]["error"].as_str().unwrap().starts_with("File does not exist."));
     assert!(host.said().contains("failed: <tool_use_error>String to replace"));
 }
 

@@ -152,7 +152,7 @@ fn a_command_says_what_it_wrote_and_how_it_ended() {
     let post = host.hooks("PostToolUse")[0];
     assert_eq!(
         (&post["tool_response"]["stdout"], &post["tool_response"]["stderr"]),
-        (&json!("out"), &json!("err"))
+        (&json!("out\nerr"), &json!(""))
     );
     assert_eq!(host.hooks("PostToolUseFailure").len(), 1);
 }

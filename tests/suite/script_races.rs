@@ -3,7 +3,7 @@
 //! Without an arbiter they must lose updates, or the proof proves nothing; with the smallest
 //! arbiter that there can be (one writer at a time, and only on what it has seen) they lose none.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex};
@@ -68,10 +68,17 @@ fn without_an_arbiter_whole_file_writes_lose_updates() {
     );
 }
 
+/// Who writes what, and what each agent has last seen of a file.
+#[derive(Default)]
+struct State {
+    writers: HashMap<PathBuf, usize>,
+    seen: HashMap<(usize, PathBuf), String>,
+}
+
 /// One writer at a time per file, and only on a text that it has seen.
 #[derive(Default)]
 struct SmallArbiter {
-    state: Mutex<(HashMap<PathBuf, usize>, BTreeMap<(usize, PathBuf), String>)>,
+    state: Mutex<State>,
     freed: Condvar,
 }
 
@@ -84,22 +91,22 @@ impl SmallArbiter {
         match (input["hook_event_name"].as_str()?, input["tool_name"].as_str()?) {
             ("PostToolUse", "Read") => {
                 let seen = input["tool_response"]["file"]["content"].as_str()?.to_owned();
-                state.1.insert(key, seen);
+                state.seen.insert(key, seen);
             }
             ("PreToolUse", "Edit" | "Write") => {
-                while state.0.contains_key(&path) {
+                while state.writers.contains_key(&path) {
                     state = self.freed.wait(state).unwrap();
                 }
                 let now = fs::read_to_string(&path).unwrap();
-                if state.1.get(&key) != Some(&now) {
+                if state.seen.get(&key) != Some(&now) {
                     return Some(deny("NOT WRITTEN (stale): it changed after you read it"));
                 }
-                state.0.insert(path, agent);
+                state.writers.insert(path, agent);
             }
             ("PostToolUse" | "PostToolUseFailure", "Edit" | "Write") => {
-                state.0.remove(&path);
+                state.writers.remove(&path);
                 let now = fs::read_to_string(&path).unwrap();
-                state.1.insert(key, now);
+                state.seen.insert(key, now);
                 self.freed.notify_all();
             }
             _ => {}

@@ -219,10 +219,8 @@ impl Host {
             .flatten()
             .filter(|block| block["type"] == "tool_result")
             .map(|block| {
-                let text = match &block["content"] {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                };
+                let content = &block["content"];
+                let text = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
                 (text, block["is_error"] == true)
             })
             .collect()

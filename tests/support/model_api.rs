@@ -319,14 +319,13 @@ impl State {
 }
 
 fn words_of(message: &Value) -> String {
-    match &message["content"] {
-        Value::String(text) => text.clone(),
-        content => {
-            let blocks = content.as_array().map(Vec::as_slice).unwrap_or_default();
-            let texts = blocks.iter().filter(|block| block["type"] == "text");
-            texts.filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
-        }
+    let content = &message["content"];
+    if let Some(text) = content.as_str() {
+        return text.to_owned();
     }
+    let blocks = content.as_array().map(Vec::as_slice).unwrap_or_default();
+    let texts = blocks.iter().filter(|block| block["type"] == "text");
+    texts.filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
 async fn reply(

@@ -62,6 +62,14 @@ pub(super) struct Account {
 }
 
 impl Account {
+    /// Puts tokens into the context; a full one is cut down, as by a compaction.
+    pub(super) fn fill(&mut self, tokens: u64) {
+        self.context += tokens;
+        if self.context > CONTEXT_WINDOW / 5 * 4 {
+            self.context = CONTEXT_WINDOW / 5;
+        }
+    }
+
     /// Books what a call to `model` used.
     pub(super) fn book(&mut self, model: &str, count: Count) {
         self.by_model.entry(model.to_owned()).or_default().add(count);

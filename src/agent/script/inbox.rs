@@ -5,7 +5,7 @@
 //! is never stuck behind a wait for something else.
 
 use std::io::BufRead;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Instant;
 
@@ -99,10 +99,7 @@ impl Inbox {
             None => self.from.recv().ok(),
             Some(deadline) => {
                 let left = deadline.saturating_duration_since(Instant::now());
-                match self.from.recv_timeout(left) {
-                    Ok(heard) => Some(heard),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-                }
+                self.from.recv_timeout(left).ok()
             }
         }
     }

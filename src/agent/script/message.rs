@@ -152,7 +152,7 @@ impl Session<'_> {
         }
         let fresh = std::mem::take(&mut self.turn.heard_tokens);
         let cached = self.memory.account.context;
-        self.memory.account.context += fresh;
+        self.memory.account.fill(fresh);
         let message = OpenMessage {
             id: new_name("msg_", 24),
             blocks: 0,
@@ -181,7 +181,7 @@ impl Session<'_> {
         )?;
         self.stream(who, &json!({ "type": "message_stop" }))?;
         self.turn.open = None;
-        self.memory.account.context += count.output;
+        self.memory.account.fill(count.output);
         self.memory.account.book(&self.model, count);
         if who.sub.is_none() {
             self.turn.spent.add(count);

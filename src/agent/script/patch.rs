@@ -26,9 +26,9 @@ pub(super) fn structured_patch(old: &str, new: &str) -> Value {
             }
         }
         Some(json!({
-            "oldStart": first.old_range().start + usize::from(old_lines > 0),
+            "oldStart": first.old_range().start + 1,
             "oldLines": old_lines,
-            "newStart": first.new_range().start + usize::from(new_lines > 0),
+            "newStart": first.new_range().start + 1,
             "newLines": new_lines,
             "lines": lines,
         }))
@@ -49,7 +49,7 @@ mod tests {
         );
         assert_eq!(
             structured_patch("", "a\n"),
-            json!([{ "oldStart": 0, "oldLines": 0, "newStart": 1, "newLines": 1, "lines": ["+a"] }])
+            json!([{ "oldStart": 1, "oldLines": 0, "newStart": 1, "newLines": 1, "lines": ["+a"] }])
         );
     }
 

@@ -411,7 +411,10 @@ fn fill(text: &str, vars: &BTreeMap<String, String>) -> String {
 /// The first sentence or two of a refusal, without the protocol's words.
 fn essence(text: &str) -> String {
     let text = text.split_once(" hook error: ").map_or(text, |(_, reason)| reason);
-    let text = text.trim_start_matches("NOT WRITTEN").trim();
+    let text = match text.split_once("): ") {
+        Some((code, rest)) if code.starts_with("NOT WRITTEN") => rest,
+        _ => text,
+    };
     let line = text.lines().next().unwrap_or_default();
     let mut short: String = line.chars().take(REPEATED).collect();
     if !short.ends_with(['.', '!', '?']) {
@@ -496,7 +499,7 @@ mod tests {
     #[test]
     fn a_refusal_is_repeated_without_the_words_of_the_protocol() {
         let text = "PreToolUse:Edit hook error: NOT WRITTEN (held): a.rs is being edited by red\nx";
-        assert_eq!(essence(text), "(held): a.rs is being edited by red.");
+        assert_eq!(essence(text), "a.rs is being edited by red.");
     }
 
     #[test]

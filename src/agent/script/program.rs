@@ -174,8 +174,8 @@ mod tests {
 
     fn text_of(program: &Program, prompt: &str, next: &mut usize) -> String {
         match program.answer(prompt, next).map(|answer| answer.steps) {
-            Some(steps) => match &steps[0].act {
-                Act::Text(text) => text.clone(),
+            Some(steps) => match steps.first().map(|step| &step.act) {
+                Some(Act::Text(text)) => text.clone(),
                 other => format!("{other:?}"),
             },
             None => "nothing".to_owned(),

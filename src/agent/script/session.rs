@@ -140,7 +140,7 @@ impl<'a> Session<'a> {
     fn answer_prompts(&mut self) -> Halt {
         loop {
             while let Some(prompt) = self.queue.pop_front() {
-                match self.take_turn(prompt) {
+                match self.take_turn(&prompt) {
                     Ok(()) | Err(Halt::Turn(_)) => {}
                     Err(halt @ (Halt::Exit(_) | Halt::Gone)) => return halt,
                 }
@@ -317,16 +317,15 @@ impl<'a> Session<'a> {
     }
 
     fn queue_prompt(&mut self, line: &Value) -> Result<(), Halt> {
-        let text = match &line["message"]["content"] {
-            Value::String(text) => text.clone(),
-            Value::Array(blocks) => {
-                let texts = blocks.iter().filter_map(|block| block["text"].as_str());
-                texts.collect::<Vec<_>>().join("\n")
-            }
-            _ => {
-                self.out.complain("Error: user message without content");
-                return Err(Halt::Exit(1));
-            }
+        let content = &line["message"]["content"];
+        let text = if let Some(text) = content.as_str() {
+            text.to_owned()
+        } else if let Some(blocks) = content.as_array() {
+            let texts = blocks.iter().filter_map(|block| block["text"].as_str());
+            texts.collect::<Vec<_>>().join("\n")
+        } else {
+            self.out.complain("Error: user message without content");
+            return Err(Halt::Exit(1));
         };
         if self.queue.len() >= QUEUE_SIZE {
             let content = format!("a prompt was dropped: {QUEUE_SIZE} are waiting already");

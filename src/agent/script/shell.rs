@@ -42,7 +42,6 @@ struct Shell {
     description: String,
     background: bool,
     out: PathBuf,
-    err: PathBuf,
 }
 
 /// The commands of a session.
@@ -73,27 +72,28 @@ impl Shells {
         fs::create_dir_all(&self.folder)?;
         let task = new_name("b", 8);
         let out = self.folder.join(format!("{task}.output"));
-        let err = self.folder.join(format!("{task}.errors"));
         let line = call.input["command"].as_str().unwrap_or_default();
         let background = call.input["run_in_background"].as_bool().unwrap_or(false);
-        let mut command = match &self.launcher {
+        // One file for both, in the order in which the command writes.
+        let output = File::create(&out)?;
+        let spawn = |mut command: Command| {
+            command.current_dir(cwd).stdin(Stdio::null());
+            command.stdout(output.try_clone()?).stderr(output.try_clone()?).spawn()
+        };
+        let alone = || {
+            let mut command = Command::new("sh");
+            command.args(["-c", line]).process_group(0);
+            spawn(command)
+        };
+        let mut child = match &self.launcher {
+            None => alone()?,
             Some(launcher) => {
                 let mut command = Command::new(launcher);
                 command.args(["agent-script", SHELL, line]);
-                command
-            }
-            None => {
-                let mut command = Command::new("sh");
-                command.args(["-c", line]).process_group(0);
-                command
+                // The program may have been replaced while it runs; a group of its own must do.
+                spawn(command).or_else(|_| alone())?
             }
         };
-        let mut child = command
-            .current_dir(cwd)
-            .stdin(Stdio::null())
-            .stdout(File::create(&out)?)
-            .stderr(File::create(&err)?)
-            .spawn()?;
         let number = self.next;
         self.next += 1;
         let shell = Shell {
@@ -103,7 +103,6 @@ impl Shells {
             description: call.input["description"].as_str().unwrap_or(line).to_owned(),
             background,
             out: out.clone(),
-            err,
         };
         self.running.insert(number, shell);
         self.outputs.insert(task, out);
@@ -187,10 +186,10 @@ impl Session<'_> {
             Ok(Some(code)) => code,
             Ok(None) => {
                 self.shells.kill(number);
-                let seconds = limit.as_secs_f64();
-                let text = self.take_output(number);
+                let words = format!("Command timed out after {}s", limit.as_secs_f64());
+                let output = self.take_output(number);
                 self.end_task(number, shown, "failed")?;
-                return Ok(Err(format!("Command timed out after {seconds}s\n{}", text.both())));
+                return Ok(Err(failure(143, &[&words, &output])));
             }
             Err(halt) => {
                 self.shells.kill(number);
@@ -200,11 +199,11 @@ impl Session<'_> {
                 return Err(halt);
             }
         };
-        let text = self.take_output(number);
+        let output = self.take_output(number);
         self.end_task(number, shown, "completed")?;
         Ok(match code {
-            Some(0) => Ok(text.done()),
-            code => Err(format!("Exit code {}\n{}", code.unwrap_or(-1), text.both())),
+            Some(0) => Ok(done(&output)),
+            code => Err(failure(code.unwrap_or(-1), &[&output])),
         })
     }
 
@@ -249,15 +248,16 @@ impl Session<'_> {
         let Some(shell) = self.shells.running.remove(&number) else { return Ok(()) };
         if !shell.background {
             let _ = fs::remove_file(&shell.out);
-            let _ = fs::remove_file(&shell.err);
             self.shells.outputs.remove(&shell.task);
         }
         if !shown {
             return Ok(());
         }
-        let patch = json!({ "status": if status == "stopped" { "killed" } else { status } });
-        let updated = json!({ "task_id": shell.task, "patch": patch });
-        self.out.system("task_updated", updated)?;
+        if shell.background {
+            let patch = json!({ "status": if status == "stopped" { "killed" } else { status } });
+            let updated = json!({ "task_id": shell.task, "patch": patch });
+            self.out.system("task_updated", updated)?;
+        }
         let output_file = if shell.background { json!(shell.out) } else { json!("") };
         let notification = json!({
             "task_id": shell.task, "tool_use_id": shell.call, "status": status,
@@ -298,40 +298,31 @@ impl Session<'_> {
         if background { self.end_task(number, true, "stopped") } else { Ok(()) }
     }
 
-    fn take_output(&self, number: u64) -> Output {
-        match self.shells.running.get(&number) {
-            Some(shell) => Output { out: text_of(&shell.out), err: text_of(&shell.err) },
-            None => Output { out: String::new(), err: String::new() },
-        }
+    fn take_output(&self, number: u64) -> String {
+        let shell = self.shells.running.get(&number);
+        shell.map(|shell| text_of(&shell.out).trim_end().to_owned()).unwrap_or_default()
     }
 }
 
-struct Output {
-    out: String,
-    err: String,
+fn done(output: &str) -> Done {
+    let text = if output.is_empty() { "(Bash completed with no output)" } else { output };
+    Done {
+        text: text.to_owned(),
+        response: json!({
+            "stdout": output, "stderr": "", "interrupted": false, "isImage": false,
+            "noOutputExpected": false,
+        }),
+    }
 }
 
-impl Output {
-    fn both(&self) -> String {
-        [self.out.trim_end(), self.err.trim_end()]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join("\n")
+/// What the model reads of a command that failed.
+fn failure(code: i32, parts: &[&str]) -> String {
+    let mut text = format!("Exit code {code}");
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        text.push('\n');
+        text.push_str(part);
     }
-
-    fn done(&self) -> Done {
-        let both = self.both();
-        let text =
-            if both.is_empty() { "(Bash completed with no output)".to_owned() } else { both };
-        Done {
-            text,
-            response: json!({
-                "stdout": self.out.trim_end(), "stderr": self.err.trim_end(),
-                "interrupted": false, "isImage": false, "noOutputExpected": false,
-            }),
-        }
-    }
+    text
 }
 
 /// The text of an output file, cut to what a model gets.

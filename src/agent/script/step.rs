@@ -28,10 +28,8 @@ pub(super) struct Step {
 impl Step {
     /// A step with the defaults of everything but its act.
     pub(super) fn plain(act: Act) -> Self {
-        let on_refused = match act {
-            Act::Mark(_) => OnRefused::Retry,
-            _ => OnRefused::Tell,
-        };
+        let insists = matches!(act, Act::Mark(_));
+        let on_refused = if insists { OnRefused::Retry } else { OnRefused::Tell };
         Self { act, ask: None, on_refused, retries: 20, retry_ms: 400, pause_ms: 0, only_if: None }
     }
 }

@@ -1,7 +1,7 @@
 //! A tool call from its announcement to its result, with everything in between that may stop it.
 //!
-//! The order is that of the real program: announcement, PreToolUse, rules and the person,
-//! the tool, PostToolUse or PostToolUseFailure, result. Nothing is changed on the disk before the
+//! The order is that of the real program: announcement, a look whether it can work at all,
+//! PreToolUse, rules and the person, the tool, PostToolUse or PostToolUseFailure, result. Nothing is changed on the disk before the
 //! last yes, and every announced call gets exactly one result, also when an interrupt cuts it.
 
 use std::time::Instant;
@@ -112,6 +112,10 @@ impl Session<'_> {
             let text = format!("<tool_use_error>Error: No such tool available: {}", call.tool);
             return Ok(stopped(End::Failed, format!("{text}</tool_use_error>"), "config"));
         }
+        if let Err(error) = files::look_at(call.tool, &call.input, &self.place.cwd) {
+            let text = format!("<tool_use_error>{error}</tool_use_error>");
+            return Ok(stopped(End::Failed, text, "config"));
+        }
         let more = json!({
             "tool_name": call.tool, "tool_input": call.input, "tool_use_id": call.id,
         });
@@ -169,7 +173,7 @@ impl Session<'_> {
             return Ok(Ok(if hooked.says == Says::Allow { "hook" } else { "config" }));
         }
         let answer = self.ask_person(call, interactive, reason)?;
-        Ok(self.take_answer(call, answer)?)
+        self.take_answer(call, answer)
     }
 
     fn ask_person(
@@ -244,7 +248,7 @@ impl Session<'_> {
 
     /// Runs the tool itself.
     fn execute(&mut self, call: &Call<'_>) -> Result<Result<Done, String>, Halt> {
-        if let Some(done) = files::run(call.tool, &call.input) {
+        if let Some(done) = files::run(call.tool, &call.input, &self.place.cwd) {
             return Ok(done);
         }
         match call.tool {
@@ -302,11 +306,7 @@ impl Session<'_> {
                 Ended { outcome, content, meta: Value::Null, halt }
             }
             Err(error) => {
-                let text = match call.tool {
-                    "Bash" => error,
-                    _ => format!("<tool_use_error>{error}</tool_use_error>"),
-                };
-                let outcome = Outcome { end: End::Failed, text, response: Value::Null };
+                let outcome = Outcome { end: End::Failed, text: error, response: Value::Null };
                 Ended { outcome, content: None, meta: Value::Null, halt }
             }
         })

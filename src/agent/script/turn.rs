@@ -69,7 +69,7 @@ pub(super) struct TurnState {
 
 impl Session<'_> {
     /// Answers a prompt.
-    pub(super) fn take_turn(&mut self, prompt: Prompt) -> Result<(), Halt> {
+    pub(super) fn take_turn(&mut self, prompt: &Prompt) -> Result<(), Halt> {
         let started = Instant::now();
         let uuid = prompt.uuid.clone();
         self.lifecycle(uuid.as_deref(), "started")?;
@@ -78,12 +78,12 @@ impl Session<'_> {
         }
         self.turn =
             TurnState { running: true, id: new_id(), ends_with_tool: true, ..TurnState::default() };
-        let ending = match self.play(&prompt) {
+        let ending = match self.play(prompt) {
             Ok(()) => Ending::Completed,
             Err(Halt::Turn(ending)) => ending,
             Err(halt) => return Err(halt),
         };
-        let done = self.end_turn(&prompt, &ending, started);
+        let done = self.end_turn(prompt, &ending, started);
         self.turn.running = false;
         self.remember();
         done?;
@@ -174,9 +174,10 @@ impl Session<'_> {
         let who = Who::default();
         self.close_message(&who, None)?;
         if ending.is_interrupt() {
-            let words = match ending {
-                Ending::InterruptedTool => "[Request interrupted by user for tool use]",
-                _ => "[Request interrupted by user]",
+            let words = if *ending == Ending::InterruptedTool {
+                "[Request interrupted by user for tool use]"
+            } else {
+                "[Request interrupted by user]"
             };
             let content = json!([{ "type": "text", "text": words }]);
             let mut frame =
