@@ -62,6 +62,14 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The usual settings with other times for holding a file and for keeping it after a stale
+    /// write, in milliseconds.
+    pub fn with_times(hold_min_ms: u64, hold_max_ms: u64, stale_ms: u64) -> Self {
+        Self { hold_min_ms, hold_max_ms, stale_ms, ..Self::default() }
+    }
+}
+
 /// Rules that can be broken on purpose.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

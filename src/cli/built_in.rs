@@ -45,12 +45,11 @@ impl Parts for BuiltIn {
             script: script_program()?,
             wait_ms: arbiter.wait_seconds.saturating_mul(1000),
             arbitrate: arbiter.enabled,
-            arbiter: Settings {
-                hold_min_ms: arbiter.held_min_seconds.saturating_mul(1000),
-                hold_max_ms: arbiter.held_max_seconds.saturating_mul(1000),
-                stale_ms: arbiter.reserve_seconds.saturating_mul(1000),
-                ..Settings::default()
-            },
+            arbiter: Settings::with_times(
+                arbiter.held_min_seconds.saturating_mul(1000),
+                arbiter.held_max_seconds.saturating_mul(1000),
+                arbiter.reserve_seconds.saturating_mul(1000),
+            ),
             disallowed_tools: settings.agent.disallowed_tools.clone(),
         })?;
         let connector = engine.connector();
