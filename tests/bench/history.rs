@@ -326,7 +326,7 @@ fn finding(path: &Path, texts: &Texts) {
         ("a common word", query(None, Some("arar "), 60)),
         ("a common word in one workspace", query(here, Some("arar"), 60)),
         ("two common words", query(None, Some("arar biar"), 60)),
-        ("the beginning of a word, 2 letters", query(None, Some("ar"), 60)),
+        ("the beginning of a word, 3 letters", query(None, Some("arb"), 60)),
         ("no match", query(None, Some("nowhere at all"), 60)),
     ] {
         measure(name, || reader.sessions(&wanted, |_, _| false).unwrap().len());
