@@ -11,7 +11,9 @@ use crate::model::session::{BenchRow, SessionRow};
 use crate::model::time::Wall;
 use crate::model::transcript::Item;
 
-/// One thing to be stored. Records are applied in the order in which they were queued.
+/// One thing to be stored. Records are applied in the order in which they were queued, except that
+/// those about files and open sessions (from `Lease` to `Blob`, `Open`, `Close`) may overtake those
+/// of transcripts, with which they have nothing in common.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     /// A session is this now.
