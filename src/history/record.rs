@@ -12,8 +12,7 @@ use crate::model::time::Wall;
 use crate::model::transcript::Item;
 
 /// One thing to be stored. Records are applied in the order in which they were queued, except that
-/// those about files and open sessions (from `Lease` to `Blob`, `Open`, `Close`) may overtake those
-/// of transcripts, with which they have nothing in common.
+/// those about files (from `Lease` to `Blob`) may overtake those about sessions.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     /// A session is this now.
