@@ -238,6 +238,7 @@ fn refers(value: &str) -> bool {
             .iter()
             .any(|word| value.trim_end_matches(['.', ')', '?']).eq_ignore_ascii_case(word))
         || (value.starts_with('/') && value.len() != 40)
+        || (value.contains('_') && value.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
 }
 
 /// Whether letters and digits are mixed.
@@ -350,6 +351,7 @@ mod tests {
             "export TOKEN=$GITHUB_TOKEN",
             "password=${DB_PASSWORD}",
             "TOKEN=<your token>",
+            "a secret: `API_KEY`, api_key_env = \"OPENAI_API_KEY\"",
             "password: ********",
             "const key = process.env.API_KEY;",
             "apiKey: process.env.OPENAI_API_KEY,",

@@ -1,24 +1,25 @@
 //! The queue in front of the writing thread.
 //!
 //! - It holds at most [`QUEUE_BYTES`]; who brings more waits until the disk has caught up.
-//! - It has two lanes. What the arbiter needs (leases, decisions, who has a session open) never
-//!   waits behind the lines of a talkative agent. The lanes share no table, and within a lane the
-//!   order of arrival is kept.
+//! - It has two lanes. What the arbiter needs (leases, decisions, contents) never waits behind the
+//!   lines of a talkative agent. No row of one lane speaks of a row of the other, and within a
+//!   lane the order of arrival is kept.
 //! - Records that somebody waits for are bounded separately ([`NOW_BYTES`]) and refused beyond.
 //! - Nothing leaves it unanswered: whoever waits for a batch learns its end, whatever happens.
 
+mod entry;
+
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tokio::sync::Notify;
 
+use self::entry::{Done, Task, Ticket, is_fast, size};
 use super::error::StoreError;
 use super::record::Record;
-use super::write::Pen;
-use crate::model::transcript::Body;
+
+pub(super) use self::entry::Entry;
 
 /// Bytes of records that may wait to be stored. Whoever queues more waits.
 pub const QUEUE_BYTES: usize = 32 * 1024 * 1024;
@@ -40,29 +41,6 @@ const TURN_BYTES: usize = 512 * 1024;
 /// Bytes of the slow lane that may go along with records somebody waits for.
 const RIDER_BYTES: usize = 48 * 1024;
 
-/// Called with the end of a batch.
-pub(super) type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-
-/// Something that the writing thread does between two commits.
-pub(super) type Task = Box<dyn FnOnce(&mut Pen) + Send>;
-
-/// What waits for the writing thread.
-pub(super) enum Entry {
-    /// A record that nobody waits for, and its size.
-    One(Record, usize),
-    /// Records that somebody waits for.
-    Job {
-        /// Stored all together or not at all.
-        records: Vec<Record>,
-        /// Their size.
-        bytes: usize,
-        /// Who waits.
-        ticket: Arc<Ticket>,
-    },
-    /// Something else than a record.
-    Task(Task),
-}
-
 /// What the writing thread does next.
 pub(super) enum Turn {
     /// Store these in one transaction.
@@ -71,46 +49,6 @@ pub(super) enum Turn {
     Task(Task),
     /// Nothing is due, and the time has come that was asked for.
     Late,
-}
-
-/// One wait for one batch, which may have a part in each lane.
-pub(super) struct Ticket {
-    parts: AtomicUsize,
-    done: Mutex<Option<Done>>,
-}
-
-impl Ticket {
-    fn new(parts: usize, done: Done) -> Arc<Self> {
-        Arc::new(Self { parts: AtomicUsize::new(parts), done: Mutex::new(Some(done)) })
-    }
-
-    /// One part is stored; the last one ends the wait.
-    pub(super) fn stored(&self) {
-        if self.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.end(Ok(()));
-        }
-    }
-
-    /// One part cannot be stored.
-    pub(super) fn failed(&self, error: StoreError) {
-        self.end(Err(error));
-    }
-
-    fn end(&self, result: Result<(), StoreError>) {
-        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(done) = done {
-            let call = std::panic::AssertUnwindSafe(|| done(result));
-            if std::panic::catch_unwind(call).is_err() {
-                tracing::error!("a callback of the history panicked");
-            }
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.end(Err(StoreError::Closed));
-    }
 }
 
 /// The queue itself.
@@ -197,31 +135,6 @@ impl Lane {
             let Some(entry) = self.pop() else { return };
             taken += entry.bytes();
             turn.push(entry);
-        }
-    }
-}
-
-impl Entry {
-    /// The records in it.
-    pub(super) fn records(&self) -> &[Record] {
-        match self {
-            Self::One(record, _) => std::slice::from_ref(record),
-            Self::Job { records, .. } => records,
-            Self::Task(_) => &[],
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::One(_, bytes) | Self::Job { bytes, .. } => *bytes,
-            Self::Task(_) => 0,
-        }
-    }
-
-    fn is_awaited(&self) -> bool {
-        match self {
-            Self::One(..) => false,
-            Self::Job { .. } | Self::Task(_) => true,
         }
     }
 }
@@ -486,13 +399,6 @@ impl State {
     }
 }
 
-impl Entry {
-    fn job(records: Vec<Record>, ticket: Arc<Ticket>) -> Self {
-        let bytes = records.iter().map(size).sum();
-        Self::Job { records, bytes, ticket }
-    }
-}
-
 /// In which lane a task waits.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum TaskLane {
@@ -500,72 +406,4 @@ pub(super) enum TaskLane {
     Fast,
     /// With what was said.
     Slow,
-}
-
-/// Whether a record belongs to the fast lane.
-fn is_fast(record: &Record) -> bool {
-    match record {
-        Record::Lease(_)
-        | Record::Free { .. }
-        | Record::Knows { .. }
-        | Record::Decision(_)
-        | Record::Change(_)
-        | Record::Blob { .. }
-        | Record::Open(_)
-        | Record::Close { .. } => true,
-        Record::Session(_)
-        | Record::Line { .. }
-        | Record::Item { .. }
-        | Record::Tail { .. }
-        | Record::Asked { .. }
-        | Record::AskEnded { .. }
-        | Record::Bench(_) => false,
-    }
-}
-
-/// About how much memory a record takes.
-fn size(record: &Record) -> usize {
-    let texts = match record {
-        Record::Session(row) => 1024 + row.title.len(),
-        Record::Line { line, .. } => line.len(),
-        Record::Item { item, .. } => match &item.body {
-            Body::Prompt { text, .. }
-            | Body::Text { text }
-            | Body::Thinking { text }
-            | Body::Notice { text, .. }
-            | Body::Raw { line: text } => text.len(),
-            Body::Tool(call) => {
-                let result = call.result.as_ref().map_or(0, |result| {
-                    let hunks = result.hunks.iter().flat_map(|hunk| &hunk.lines);
-                    result.text.len() + hunks.map(|line| 24 + line.len()).sum::<usize>()
-                });
-                value_size(&call.input) + result
-            }
-            Body::Todo { entries } => entries.iter().map(|entry| 32 + entry.text.len()).sum(),
-            Body::TurnEnd(_) => 128,
-        },
-        Record::Tail { text, .. } => text.len(),
-        Record::Asked { ask, .. } | Record::AskEnded { ask, .. } => 256 + value_size(&ask.input),
-        Record::Lease(row) => row.path.len() + row.workspace.len() + row.reason.len(),
-        Record::Free { workspace, path } => workspace.len() + path.len(),
-        Record::Knows { workspace, path, .. } => workspace.len() + path.as_str().len(),
-        Record::Decision(row) => row.workspace.len() + row.tool.len() + row.text.len(),
-        Record::Change(row) => row.workspace.len() + row.path.as_str().len(),
-        Record::Blob { bytes, .. } => bytes.len(),
-        Record::Bench(row) => 64 * row.sessions.len() + value_size(&row.layout),
-        Record::Open(_) | Record::Close { .. } => 0,
-    };
-    size_of::<Record>() + 64 + texts
-}
-
-fn value_size(value: &Value) -> usize {
-    size_of::<Value>()
-        + match value {
-            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-            Value::String(text) => text.len(),
-            Value::Array(values) => values.iter().map(value_size).sum(),
-            Value::Object(fields) => {
-                fields.iter().map(|(name, value)| 24 + name.len() + value_size(value)).sum()
-            }
-        }
 }

@@ -11,7 +11,8 @@ use crate::model::session::{BenchRow, SessionRow};
 use crate::model::time::Wall;
 use crate::model::transcript::Item;
 
-/// One thing to be stored. Records are applied in the order in which they were queued.
+/// One thing to be stored. Records are applied in the order in which they were queued, except that
+/// those about files (from `Lease` to `Blob`) may overtake those about sessions.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     /// A session is this now.

@@ -92,13 +92,14 @@ impl Store {
     }
 
     /// Opens a session for an engine, so that no other one resumes it. `alive` tells whether the
-    /// process with this id and start still runs; the row of a dead engine is taken over.
+    /// process with this id and start still runs; the row of a dead engine is taken over. What was
+    /// queued of sessions before is stored by then.
     pub fn open_session(
         &self,
         row: OpenRow,
         alive: impl FnOnce(u32, u64) -> bool + Send + 'static,
     ) -> Answer<()> {
-        self.ask(TaskLane::Fast, move |pen| pen.open_session(&row, alive))
+        self.ask(TaskLane::Slow, move |pen| pen.open_session(&row, alive))
     }
 
     /// Gives a session the person's title, which no title of the back end replaces. An empty one

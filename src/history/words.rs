@@ -132,7 +132,7 @@ mod tests {
         for (raw, query) in [
             ("foo", "\"foo\" *"),
             ("foo bar", "\"foo\" \"bar\" *"),
-            ("foo OR -bar*", "\"foo\" \"OR\" \"-bar*\" *"),
+            ("foo OR -bar*", "\"foo\" \"OR\" \"-bar*\" "),
             ("col:x (y) ^z", "\"col:x\" \"(y)\" \"^z\" "),
             ("src/lex", "\"src/lex\" *"),
             ("src/le", "\"src/le\" "),

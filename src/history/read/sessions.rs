@@ -15,7 +15,7 @@ use crate::model::time::Wall;
 
 /// So many of the newest places that match are looked at. Sorting all of them by how well they
 /// match would take longer than a person waits.
-const PLACES: i64 = 10_000;
+const PLACES: i64 = 5_000;
 
 /// So many sessions are looked through for one that a person names.
 const NAMED: usize = 50;

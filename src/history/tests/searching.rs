@@ -128,6 +128,23 @@ fn open_items_are_found_once_they_close_or_their_engine_is_gone() {
 }
 
 #[test]
+fn closed_items_become_searchable_while_the_history_stays_open() {
+    let place = Place::new();
+    let store = place.open();
+    let closed = |n: u64, words: &str| stored("a", text(n, words));
+    store.blocking_queue(vec![stored_session("a", 1), closed(1, "before")]).unwrap();
+    // Changed before it can be searched.
+    store.blocking_queue(vec![closed(1, "after"), closed(2, "besides")]).unwrap();
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while found(&place, "besides").is_empty() {
+        assert!(std::time::Instant::now() < patience, "it never became searchable");
+        std::thread::yield_now();
+    }
+    assert_eq!(found(&place, "after"), "a ‹after› +0");
+    assert_eq!(found(&place, "before"), "");
+}
+
+#[test]
 fn titles_are_searched_too_those_of_the_person_included() {
     let place = Place::new();
     let store = place.open();
