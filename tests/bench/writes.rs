@@ -102,7 +102,7 @@ async fn write(
         seq += 1;
         let file = format!("f{}.txt", next(&mut random) % files);
         let marker = format!("@{name}:{seq}:{:x}", next(&mut random));
-        let whole = next(&mut random) % 2 == 0;
+        let whole = next(&mut random).is_multiple_of(2);
         loop {
             let begun = Instant::now();
             let done = if arbitrate {
@@ -168,10 +168,9 @@ async fn unprotected(path: &Path, marker: &str) -> bool {
 
 async fn tool(link: &mut Link, name: &str, tool: &str, input: Value) -> Value {
     let (name, tool) = (name.to_owned(), tool.to_owned());
-    match call(link, 1, Command::CallTool { name, tool, input }).await {
-        Reply::Tool(value) => value,
-        other => panic!("{other:?}"),
-    }
+    let reply = call(link, 1, Command::CallTool { name, tool, input }).await;
+    let Reply::Tool(value) = reply else { panic!("{reply:?}") };
+    value
 }
 
 async fn call(link: &mut Link, id: u64, command: Command) -> Reply {

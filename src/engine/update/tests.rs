@@ -315,11 +315,14 @@ fn told(order: &Order) -> String {
 }
 
 fn answered(reply: &Reply) -> String {
-    match reply {
-        Reply::Tool(value) => format!("{} {}", value["code"].as_str().unwrap(), value["ok"]),
-        Reply::Failed(failure) => format!("failed {}", failure.message),
-        Reply::Agent(id) => format!("agent {id}"),
-        other => format!("{other:?}").chars().take(40).collect(),
+    if let Reply::Tool(value) = reply {
+        format!("{} {}", value["code"].as_str().unwrap(), value["ok"])
+    } else if let Reply::Failed(failure) = reply {
+        format!("failed {}", failure.message)
+    } else if let Reply::Agent(id) = reply {
+        format!("agent {id}")
+    } else {
+        format!("{reply:?}").chars().take(40).collect()
     }
 }
 
@@ -333,7 +336,13 @@ fn noticed(event: &Event) -> Option<String> {
         Event::Noticed { text, .. } => Some(format!("notice {text}")),
         Event::AgentRemoved { agent } => Some(format!("{agent} leaves")),
         Event::Closing => Some("closing".to_owned()),
-        _ => None,
+        Event::AgentChanged { .. }
+        | Event::ItemChanged { .. }
+        | Event::TextAppended { .. }
+        | Event::TranscriptReset { .. }
+        | Event::LeaseMoved { .. }
+        | Event::LayoutSaved { .. }
+        | Event::WorkspaceChanged { .. } => None,
     }
 }
 
