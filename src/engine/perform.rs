@@ -91,6 +91,11 @@ impl Performer {
         self.wake_at
     }
 
+    /// The wish to be woken is fulfilled; the next tick asks for the next one.
+    pub(super) fn woken(&mut self) {
+        self.wake_at = None;
+    }
+
     pub(super) fn ended(&self) -> bool {
         self.ended
     }

@@ -158,7 +158,10 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
             },
             Some(input) = results.recv() => batch.push(input),
             Some(said) = words.recv() => batch.push(Input::Said(said)),
-            () = sleep_until(due), if due.is_some() => batch.push(Input::Tick),
+            () = sleep_until(due), if due.is_some() => {
+                performer.woken();
+                batch.push(Input::Tick);
+            }
             () = sleep_until(farewell), if farewell.is_some() => break,
         }
         while batch.len() < TURN
