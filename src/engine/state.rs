@@ -64,6 +64,8 @@ pub(super) struct Agent {
     pub(super) starter: Option<Asker>,
     /// Whether it goes off the bench once its process is gone.
     pub(super) leaving: bool,
+    /// The cost that this run of its process reported last.
+    pub(super) reported_usd: Option<f64>,
     /// When its life wants to be told that time has passed.
     pub(super) wake: Option<Mono>,
     /// Whether the back end's conversation is branched off at the start.

@@ -135,6 +135,7 @@ impl State {
             background: std::collections::BTreeMap::new(),
             starter,
             leaving: false,
+            reported_usd: None,
             wake: None,
             fork: false,
             shown: None,
@@ -178,6 +179,7 @@ impl State {
         let run = self.last_run;
         let Some(agent) = self.agents.get_mut(&id) else { return };
         agent.run = run;
+        agent.reported_usd = None;
         let backend = agent.row.backend;
         step.out.push(Effect::Spawn { agent: id, run, backend, launch: Box::new(launch) });
         self.show(step, id);
