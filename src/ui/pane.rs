@@ -10,13 +10,14 @@ mod title;
 mod todo;
 mod view;
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 
 use self::notes::Note;
 pub use self::title::mark_style;
 pub use self::view::{EmptyView, PaneView};
 use super::action::{AskAction, Context, FieldAction, PromptAction, QuestionAction, ReadAction};
-use super::ask::AskPanel;
+use super::ask::{AskPanel, Stand};
+use super::field::Field;
 use super::keymap::{Chord, Keymap};
 use super::prompt::{Edit, Prompt};
 use super::theme::Theme;
@@ -49,6 +50,14 @@ pub enum Keys {
     Ask,
     /// The transcript.
     Read,
+}
+
+/// Words that the person looks for in the transcript.
+#[derive(Debug, Clone)]
+struct Search {
+    field: Field,
+    found: usize,
+    typing: bool,
 }
 
 /// Where the parts of a pane are; empty ones are not there.
@@ -92,9 +101,7 @@ pub struct Pane {
     todo_folded: bool,
     notes: Vec<Note>,
     parts: Parts,
-    oldest: Option<ItemId>,
-    more_before: bool,
-    asked_older: bool,
+    search: Option<Search>,
     escaped: Option<Mono>,
     typed: Option<Mono>,
 }
@@ -115,9 +122,7 @@ impl Pane {
             todo_folded: false,
             notes: Vec::new(),
             parts: Parts::default(),
-            oldest: None,
-            more_before: false,
-            asked_older: false,
+            search: None,
             escaped: None,
             typed: None,
         }
@@ -129,56 +134,40 @@ impl Pane {
     }
 
     /// Another transcript.
-    pub fn reset(&mut self, items: &[Item], more_before: bool) {
-        for item in items {
+    pub fn reset(&mut self, items: Vec<Item>, more_before: bool) {
+        for item in &items {
             if let Body::Prompt { text, from: Speaker::Person } = &item.body {
                 self.prompt.remember(text);
             }
         }
-        self.oldest = items.first().map(|item| item.id);
-        self.more_before = more_before;
-        self.asked_older = false;
-        self.transcript.apply(Change::Reset { items: items.to_vec(), more_before });
+        self.transcript.apply(Change::Reset { items, more_before });
     }
 
     /// An item is new, or is this now.
-    pub fn item(&mut self, item: &Item) {
-        self.oldest.get_or_insert(item.id);
-        self.transcript.apply(Change::Item(item.clone()));
+    pub fn item(&mut self, item: Item) {
+        self.transcript.apply(Change::Item(item));
     }
 
     /// The text of an item has grown.
-    pub fn append(&mut self, item: ItemId, text: &str) {
-        self.transcript.apply(Change::Append { item, text: text.to_owned() });
+    pub fn append(&mut self, item: ItemId, text: String) {
+        self.transcript.apply(Change::Append { item, text });
     }
 
-    /// Older items came.
+    /// Older items came. None are none: nothing more is asked for.
     pub fn older(&mut self, items: Vec<Item>, more_before: bool) {
-        self.oldest = items.first().map(|item| item.id).or(self.oldest);
-        self.more_before = more_before && !items.is_empty();
-        self.asked_older = false;
-        self.transcript.apply(Change::Older { items, more_before: self.more_before });
-    }
-
-    /// Older items did not come; they can be asked for again.
-    pub fn older_failed(&mut self) {
-        self.asked_older = false;
-        self.more_before = false;
+        let more_before = more_before && !items.is_empty();
+        self.transcript.apply(Change::Older { items, more_before });
     }
 
     /// What has to be asked of the engine so that the person can scroll on.
     pub fn wants(&mut self, info: &AgentInfo) -> Option<Wish> {
-        let wanted = self.more_before && !self.asked_older && self.transcript.wants_older();
-        if !wanted {
+        if !self.transcript.wants_older() {
             return None;
         }
-        self.asked_older = true;
-        let command = Command::ReadTranscript {
-            session: info.session_id.clone(),
-            before: self.oldest,
-            limit: OLDER,
-        };
-        Some(Wish::Ask { command: Box::new(command), tag: Tag::Older(self.agent) })
+        self.transcript.asked_older();
+        let (session, before) = (info.session_id.clone(), self.transcript.first_id());
+        let command = Box::new(Command::ReadTranscript { session, before, limit: OLDER });
+        Some(Wish::Ask { command, tag: Tag::Older(self.agent) })
     }
 
     /// The asks of the agent are these now, oldest first.
@@ -262,14 +251,10 @@ impl Pane {
     pub fn place(&self) -> Context {
         match (self.keys, &self.ask) {
             (Keys::Ask, Some(ask)) => ask.place(),
+            (Keys::Read, _) if self.is_searching() => Context::Field,
             (Keys::Read, _) => Context::Read,
             (Keys::Prompt | Keys::Ask, _) => Context::Prompt,
         }
-    }
-
-    /// Whether a line is being typed, so that a bound character is a character.
-    pub fn is_typing(&self) -> bool {
-        matches!(self.place(), Context::Prompt | Context::Field)
     }
 
     /// Takes a key that is bound to nothing.
@@ -282,12 +267,18 @@ impl Pane {
                     self.prompt.type_char(c);
                 }
             }
-            (Keys::Read, _) => {}
+            (Keys::Read, _) => self.type_search(|field| {
+                field.key(chord);
+            }),
         }
     }
 
     /// Takes a pasted text.
     pub fn paste(&mut self, now: Mono, text: &str) {
+        if self.keys == Keys::Read && self.is_searching() {
+            self.type_search(|field| field.paste(text));
+            return;
+        }
         if self.keys == Keys::Ask && self.ask.as_mut().is_some_and(|ask| ask.paste(text)) {
             return;
         }
@@ -298,7 +289,6 @@ impl Pane {
 
     /// Works on the prompt, or scrolls.
     pub fn act(&mut self, now: Mono, action: PromptAction, info: &AgentInfo) -> Vec<Wish> {
-        let page = usize::from(self.parts.transcript.height.saturating_sub(1).max(1));
         let escaped = self.escaped.take().is_some_and(|at| now.since(at) <= TWICE_MS);
         match action {
             PromptAction::Escape => return self.escape(now, info, escaped),
@@ -315,8 +305,8 @@ impl Pane {
             }
             PromptAction::ScrollUp => self.transcript.scroll(-1),
             PromptAction::ScrollDown => self.transcript.scroll(1),
-            PromptAction::PageUp => self.transcript.page_up(page),
-            PromptAction::PageDown => self.transcript.page_down(page),
+            PromptAction::PageUp => self.transcript.page_up(),
+            PromptAction::PageDown => self.transcript.page_down(),
             PromptAction::ToStart => self.transcript.to_start(),
             PromptAction::ToEnd => self.transcript.to_end(),
             PromptAction::PreviousPrompt => self.transcript.prev_prompt(),
@@ -354,21 +344,43 @@ impl Pane {
 
     /// Works on the transcript.
     pub fn act_read(&mut self, action: ReadAction) -> Vec<Wish> {
-        let page = usize::from(self.parts.transcript.height.saturating_sub(1).max(1));
         match action {
-            ReadAction::Up => self.transcript.select_prev(),
-            ReadAction::Down => self.transcript.select_next(),
-            ReadAction::Toggle => self.transcript.toggle_fold(),
+            ReadAction::Up => {
+                if !self.transcript.select_prev() {
+                    self.transcript.scroll(-1);
+                }
+            }
+            ReadAction::Down => {
+                if !self.transcript.select_next() {
+                    self.transcript.scroll(1);
+                }
+            }
+            ReadAction::Toggle => {
+                self.transcript.toggle_fold();
+            }
+            ReadAction::Search => {
+                self.search = Some(Search { field: Field::default(), found: 0, typing: true });
+            }
+            ReadAction::NextMatch => {
+                self.transcript.next_match();
+            }
+            ReadAction::PreviousMatch => {
+                self.transcript.prev_match();
+            }
             ReadAction::Copy => {
                 return self.transcript.copy_selected().map(Wish::Copy).into_iter().collect();
             }
-            ReadAction::PageUp => self.transcript.page_up(page),
-            ReadAction::PageDown => self.transcript.page_down(page),
+            ReadAction::PageUp => self.transcript.page_up(),
+            ReadAction::PageDown => self.transcript.page_down(),
             ReadAction::ToStart => self.transcript.to_start(),
             ReadAction::ToEnd => self.transcript.to_end(),
             ReadAction::PreviousPrompt => self.transcript.prev_prompt(),
             ReadAction::NextPrompt => self.transcript.next_prompt(),
-            ReadAction::Leave => self.keys = Keys::Prompt,
+            ReadAction::Leave => {
+                self.end_search();
+                self.transcript.select_none();
+                self.keys = Keys::Prompt;
+            }
         }
         Vec::new()
     }
@@ -399,8 +411,15 @@ impl Pane {
         if ask.is_armed(now) { ask.act_question(action) } else { Vec::new() }
     }
 
-    /// Ends the line that is typed in the ask.
+    /// Ends the line that is typed: the words to look for, or those for the ask.
     pub fn act_field(&mut self, action: FieldAction) -> Vec<Wish> {
+        if self.keys == Keys::Read {
+            match (action, &mut self.search) {
+                (FieldAction::Accept, Some(search)) if search.found > 0 => search.typing = false,
+                (FieldAction::Accept | FieldAction::Cancel, _) => self.end_search(),
+            }
+            return Vec::new();
+        }
         self.ask.as_mut().map(|ask| ask.act_field(action)).unwrap_or_default()
     }
 
@@ -422,6 +441,14 @@ impl Pane {
             self.answer();
         } else if inside(self.parts.prompt) {
             self.leave_ask();
+        } else if inside(self.parts.transcript)
+            && let Some(item) = self.transcript.item_at(row - self.parts.transcript.y)
+        {
+            self.transcript.select(item);
+            self.transcript.toggle_fold();
+            if self.keys != Keys::Read {
+                self.transcript.select_none();
+            }
         }
     }
 
@@ -457,6 +484,7 @@ impl Pane {
         let mut left = inner.height.saturating_sub(prompt + rule);
 
         self.notes = notes::of(around, &self.prompt);
+        self.notes.extend(self.search.as_ref().map(notes::search));
         let notes = u16::try_from(self.notes.len()).unwrap_or(0).min(left / 3);
         left -= notes;
         let ask = self.measure_ask(around, inner.width, left);
@@ -466,7 +494,7 @@ impl Pane {
             .latest_todo()
             .map_or(0, |entries| todo::rows(entries, self.todo_folded, left, text.width));
         left -= todo;
-        self.transcript.measure(text.width, left, around.theme);
+        self.transcript.measure(Size { width: text.width, height: left }, around.theme);
 
         let mut y = inner.y;
         let mut take = |from: Rect, height: u16| {
@@ -496,7 +524,23 @@ impl Pane {
             ask.hide();
             return 0;
         }
-        ask.measure(around.now, width, most, around.keymap)
+        ask.measure(around.now, Stand::Pane, (width, most), around.keymap)
+    }
+
+    fn is_searching(&self) -> bool {
+        self.search.as_ref().is_some_and(|search| search.typing)
+    }
+
+    fn type_search(&mut self, change: impl FnOnce(&mut Field)) {
+        if let Some(search) = self.search.as_mut().filter(|search| search.typing) {
+            change(&mut search.field);
+            search.found = self.transcript.search(search.field.text());
+        }
+    }
+
+    fn end_search(&mut self) {
+        self.search = None;
+        self.transcript.search("");
     }
 
     fn leave_ask(&mut self) -> Vec<Wish> {

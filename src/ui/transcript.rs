@@ -1,7 +1,7 @@
 //! A plain stand-in for the transcript of a pane.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 use ratatui::widgets::Widget;
 
 use super::text::harmless;
@@ -12,6 +12,7 @@ use crate::model::transcript::{Body, Item, TodoEntry};
 
 /// What changes a transcript.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a change is taken apart where it is made")]
 pub enum Change {
     /// An item is new, or is this now.
     Item(Item),
@@ -45,6 +46,8 @@ pub struct Transcript {
     rows: Vec<String>,
     height: usize,
     up: usize,
+    more_before: bool,
+    asked_older: bool,
 }
 
 impl Transcript {
@@ -70,16 +73,21 @@ impl Transcript {
                     all.push_str(&text);
                 }
             }
-            Change::Reset { items, .. } => self.items = items,
-            Change::Older { mut items, .. } => {
+            Change::Reset { items, more_before } => {
+                self.items = items;
+                (self.more_before, self.asked_older) = (more_before, false);
+            }
+            Change::Older { mut items, more_before } => {
                 items.append(&mut self.items);
                 self.items = items;
+                (self.more_before, self.asked_older) = (more_before, false);
             }
         }
     }
 
     /// Learns its size.
-    pub fn measure(&mut self, width: u16, height: u16, _theme: &Theme) {
+    pub fn measure(&mut self, size: Size, _theme: &Theme) {
+        let Size { width, height } = size;
         self.rows.clear();
         for item in &self.items {
             let text = match &item.body {
@@ -105,13 +113,13 @@ impl Transcript {
     }
 
     /// Scrolls a page up.
-    pub fn page_up(&mut self, rows: usize) {
-        self.up += rows;
+    pub fn page_up(&mut self) {
+        self.up += self.height;
     }
 
     /// Scrolls a page down.
-    pub fn page_down(&mut self, rows: usize) {
-        self.up = self.up.saturating_sub(rows);
+    pub fn page_down(&mut self) {
+        self.up = self.up.saturating_sub(self.height);
     }
 
     /// Shows the start.
@@ -136,7 +144,18 @@ impl Transcript {
 
     /// Whether the start of what is known is near.
     pub fn wants_older(&self) -> bool {
-        self.up > 0 && self.up + self.height >= self.rows.len()
+        let near = self.up > 0 && self.up + self.height >= self.rows.len();
+        self.more_before && !self.asked_older && near
+    }
+
+    /// Says that older items were asked for.
+    pub fn asked_older(&mut self) {
+        self.asked_older = true;
+    }
+
+    /// The smallest id that is known.
+    pub fn first_id(&self) -> Option<ItemId> {
+        self.items.first().map(|item| item.id)
     }
 
     /// What came below the screen.
@@ -145,17 +164,47 @@ impl Transcript {
     }
 
     /// Chooses the entry before.
-    pub fn select_prev(&mut self) {
+    pub fn select_prev(&mut self) -> bool {
         self.up += 1;
+        true
     }
 
     /// Chooses the entry after.
-    pub fn select_next(&mut self) {
+    pub fn select_next(&mut self) -> bool {
         self.up = self.up.saturating_sub(1);
+        true
+    }
+
+    /// Chooses an entry.
+    pub fn select(&mut self, _item: ItemId) {}
+
+    /// Chooses nothing.
+    pub fn select_none(&mut self) {}
+
+    /// The entry on this row.
+    pub fn item_at(&self, _row: u16) -> Option<ItemId> {
+        None
     }
 
     /// Folds or unfolds the chosen entry.
-    pub fn toggle_fold(&mut self) {}
+    pub fn toggle_fold(&mut self) -> bool {
+        false
+    }
+
+    /// Looks for words; says how often they are there.
+    pub fn search(&mut self, query: &str) -> usize {
+        self.rows.iter().filter(|row| !query.is_empty() && row.contains(query)).count()
+    }
+
+    /// The next match.
+    pub fn next_match(&mut self) -> bool {
+        false
+    }
+
+    /// The match before.
+    pub fn prev_match(&mut self) -> bool {
+        false
+    }
 
     /// The chosen entry's text.
     pub fn copy_selected(&self) -> Option<String> {

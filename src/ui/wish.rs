@@ -45,6 +45,8 @@ pub enum Tag {
     PickerBench,
     /// The picker's resume.
     PickerResume,
+    /// The picker's new title for this session.
+    PickerRename(SessionId),
     /// Older items of this agent's transcript.
     Older(AgentId),
     /// The new-agent dialog's agent.

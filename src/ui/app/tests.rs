@@ -63,9 +63,10 @@ impl Stage {
 
     fn keep(&mut self, effects: Vec<Effect>) {
         for effect in effects {
-            match effect {
-                Effect::Send(message) => self.sent.push(message),
-                other => self.other.push(other),
+            if let Effect::Send(message) = effect {
+                self.sent.push(*message);
+            } else {
+                self.other.push(effect);
             }
         }
     }
@@ -148,10 +149,8 @@ impl Stage {
     }
 
     fn answered(&mut self) -> Option<AskAnswer> {
-        match self.sent().pop()? {
-            Command::AnswerAsk { answer, .. } => Some(answer),
-            _ => None,
-        }
+        let Command::AnswerAsk { answer, .. } = self.sent().pop()? else { return None };
+        Some(answer)
     }
 
     fn focus(&self) -> u32 {
