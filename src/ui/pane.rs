@@ -260,9 +260,14 @@ impl Pane {
     /// Takes a key that is bound to nothing.
     pub fn key(&mut self, now: Mono, chord: Chord) {
         match (self.keys, &mut self.ask) {
-            (Keys::Ask, Some(ask)) => ask.key(chord),
-            (Keys::Prompt, _) | (Keys::Ask, None) => {
+            (Keys::Ask, Some(ask)) if ask.place() == Context::Field => ask.key(chord),
+            (Keys::Prompt | Keys::Ask, _) => {
                 if let Some(c) = chord.typed() {
+                    // A letter that answers nothing begins a prompt; the rest of the word must not
+                    // answer anything either.
+                    if self.keys == Keys::Ask {
+                        self.leave_ask();
+                    }
                     self.typed = Some(now);
                     self.prompt.type_char(c);
                 }

@@ -468,6 +468,15 @@ fn a_person_can_go_on_writing_beside_an_ask() {
 }
 
 #[test]
+fn a_word_begun_over_an_ask_goes_to_the_prompt_as_a_whole() {
+    let mut stage = Stage::new(80, 24, 1);
+    stage.ask(sample::bash(1, 1));
+    stage.wait(2_000).write("make it faster");
+    assert_eq!(stage.answered(), None);
+    assert!(stage.screen().contains("> make it faster"), "{}", stage.screen());
+}
+
+#[test]
 fn an_answer_that_failed_can_be_given_again() {
     let mut stage = Stage::new(80, 24, 1);
     stage.ask(sample::bash(1, 1));
@@ -800,7 +809,7 @@ impl Stage {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn no_input_breaks_the_screen_and_drawing_anew_is_the_same(
