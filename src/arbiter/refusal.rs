@@ -210,7 +210,7 @@ pub(super) fn stale(
         }
         Some(_) | None => (format!("{head}\n{read_again}"), false),
     };
-    (refusal(RefusalCode::Stale, Some(path), Some(bare.as_str()), text), complete)
+    (refusal(RefusalCode::Stale, Some(path), Some(bare.as_str()), &text), complete)
 }
 
 /// The file that the owner saw is gone.
