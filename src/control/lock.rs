@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -59,6 +60,12 @@ impl From<LockError> for Failure {
     }
 }
 
+/// How often a lock is tried again whose holder does not say who he is.
+const NAMELESS_TRIES: u32 = 30;
+
+/// The pause between two tries.
+const NAMELESS_PAUSE: Duration = Duration::from_millis(10);
+
 /// The right to be the engine of a workspace. It ends when this is dropped.
 #[derive(Debug)]
 pub struct WorkspaceLock {
@@ -70,7 +77,20 @@ pub struct WorkspaceLock {
 impl WorkspaceLock {
     /// Takes the workspace at `root`, or says who has it. The engine will listen at `socket`.
     /// The folder of `lock_file` must exist.
+    ///
+    /// Somebody who has it and does not say who he is, is about to say so, or is a process between
+    /// its fork and its exec: that is waited for, a moment.
     pub fn take(lock_file: &Path, root: &Path, socket: &Path) -> Result<Self, LockError> {
+        for _ in 0..NAMELESS_TRIES {
+            match Self::try_take(lock_file, root, socket) {
+                Err(LockError::Held(None)) => std::thread::sleep(NAMELESS_PAUSE),
+                taken => return taken,
+            }
+        }
+        Self::try_take(lock_file, root, socket)
+    }
+
+    fn try_take(lock_file: &Path, root: &Path, socket: &Path) -> Result<Self, LockError> {
         let broken = |error: io::Error| LockError::Broken(lock_file.to_owned(), error);
         let mut file = OpenOptions::new()
             .read(true)

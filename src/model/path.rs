@@ -94,7 +94,7 @@ impl Hash {
     }
 }
 
-/// A [`Hash`] in the making.
+/// A hash in the making.
 #[derive(Debug, Clone)]
 pub struct HashStream(blake3::Hasher);
 
