@@ -209,6 +209,14 @@ impl Glass {
             let cell = screen.cell(y, x)?;
             let text = if cell.contents().is_empty() { " " } else { cell.contents() };
             let ground = (cell.bgcolor(), cell.inverse(), cell.underline());
+            // Where a wide character gives way to a block cursor, terminals differ in what its
+            // second half looks like; it is blank in each of them.
+            let left = x.checked_sub(1).and_then(|x| screen.cell(y, x));
+            let halved =
+                left.is_some_and(|left| left.inverse() && left.contents().trim().is_empty());
+            if text == " " && halved {
+                return Some(format!("{x},{y} blank"));
+            }
             if text == " " {
                 return Some(format!("{x},{y} {ground:?}"));
             }
