@@ -9,6 +9,13 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod claude_asks;
+mod claude_binary;
+mod claude_contention;
+mod claude_gate;
+mod claude_resume;
+mod claude_steering;
+mod claude_turns;
 mod demo;
 mod model_api;
 mod real_cli;
