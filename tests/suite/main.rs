@@ -9,9 +9,13 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod command_line;
+mod crash;
 mod demo;
 mod model_api;
+mod no_lost_updates;
 mod real_cli;
+mod screen;
 mod script_agent;
 mod script_flow;
 mod script_races;
