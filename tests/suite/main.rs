@@ -3,7 +3,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stderr,
-    reason = "a test that cannot go on should panic, and one that cannot run should say so"
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that cannot go on should panic, one that cannot run should say so, and most pick \
+              one event of many"
 )]
 
 #[path = "../support/support.rs"]
