@@ -27,6 +27,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{ItemId, SessionId};
 use crate::model::session::{SessionHit, SessionQuery, TranscriptPage};
 use crate::ui;
+use crate::ui::app::Exit;
 
 /// The parts that are built into the program.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,9 +65,10 @@ impl Parts for BuiltIn {
         setup: &'a Setup,
         link: Link,
         opening: Opening,
+        attached: bool,
     ) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
-            let options = screen::options(setup, &opening)?;
+            let options = screen::options(setup, &opening, attached)?;
             if let Opening::Bench(Some(layout)) = &opening
                 && let Some(layout) = screen::layout(layout)
             {
@@ -74,7 +76,14 @@ impl Parts for BuiltIn {
                 // If the engine is gone already, the screen will say so.
                 drop(link.commands.send(wish).await);
             }
-            ui::run::run(link, options).await.map(drop)
+            match ui::run::run(link, options).await? {
+                Exit::Quit | Exit::Detached | Exit::Hangup => Ok(()),
+                Exit::EngineGone if !attached => Ok(()),
+                Exit::EngineGone => {
+                    Err(Failure::new(FailureKind::Unreachable, "the engine is gone")
+                        .hint("what was shown is stored; `benchdog resume` goes on with it"))
+                }
+            }
         })
     }
 

@@ -162,6 +162,7 @@ impl Parts for FakeParts {
         setup: &'a Setup,
         mut link: Link,
         opening: Opening,
+        _attached: bool,
     ) -> BoxFuture<'a, Result<(), Failure>> {
         self.shown.lock().expect("no panic").push((setup.place.workspace.clone(), opening));
         Box::pin(async move {

@@ -63,7 +63,7 @@ pub(super) fn attach(desk: &mut Desk<'_>) -> Result<u8, Failure> {
         let (_, link) = setup.place.attach().await?;
         let mut breaks = breaks.listen()?;
         tokio::select! {
-            seen = parts.open_screen(&setup, link, Opening::Bench(None)) => seen.map(|()| DONE),
+            seen = parts.open_screen(&setup, link, Opening::Bench(None), true) => seen.map(|()| DONE),
             _ = breaks.wait() => Ok(FailureKind::Interrupted.exit_code()),
         }
     })
@@ -86,7 +86,9 @@ pub(super) fn on_screen(desk: &mut Desk<'_>, setup: &Setup, plan: Plan) -> Resul
                 say.note(&note);
             }
             drop(client);
-            parts.open_screen(setup, reach.link(setup).await?, opening).await.map(|()| DONE)
+            let attached = matches!(reach, Reach::Running(_));
+            let link = reach.link(setup).await?;
+            parts.open_screen(setup, link, opening, attached).await.map(|()| DONE)
         };
         let outcome = tokio::select! {
             seen = seen => seen,

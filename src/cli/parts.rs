@@ -59,12 +59,14 @@ pub trait Parts: Send + Sync {
     /// Starts the engine of a workspace. Called inside a runtime; the workspace is ours already.
     fn start_engine(&self, setup: &Setup) -> Result<Engine, Failure>;
 
-    /// Shows the screen until the person leaves it or the engine ends.
+    /// Shows the screen until the person leaves it or the engine ends. `attached`: the engine runs in
+    /// another process and can go on without this screen.
     fn open_screen<'a>(
         &'a self,
         setup: &'a Setup,
         link: Link,
         opening: Opening,
+        attached: bool,
     ) -> BoxFuture<'a, Result<(), Failure>>;
 
     /// Opens the history for reading.

@@ -18,7 +18,11 @@ use crate::ui::theme::Theme;
 const KEYMAP: &str = "keymap.toml";
 
 /// How the screen is to be.
-pub(super) fn options(setup: &Setup, opening: &Opening) -> Result<Options, Failure> {
+pub(super) fn options(
+    setup: &Setup,
+    opening: &Opening,
+    attached: bool,
+) -> Result<Options, Failure> {
     let place = &setup.place;
     let own = std::fs::read_to_string(place.folders.config.join(KEYMAP)).unwrap_or_default();
     let (mut keymap, problems) = Keymap::load(&own);
@@ -44,7 +48,7 @@ pub(super) fn options(setup: &Setup, opening: &Opening) -> Result<Options, Failu
             }
             Opening::Bench(_) | Opening::Agent(_) => Start::Bench,
         },
-        attached: false,
+        attached,
         home: place.environment.get("HOME").unwrap_or_default().to_owned(),
         script: script_program()?,
         greeting,

@@ -36,6 +36,10 @@ fn scramble(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
+fn acknowledges(line: &str) -> bool {
+    line.contains("\"acknowledged\"")
+}
+
 fn database(bench: &Bench) -> rusqlite::Connection {
     let path = bench.json(&["config", "path", "--json"])["history"].as_str().unwrap().to_owned();
     rusqlite::Connection::open(path).unwrap()
@@ -92,14 +96,15 @@ fn at_whatever_moment_the_engine_is_killed_nothing_acknowledged_is_lost() {
         // The moment: after so many acknowledged markers, and a few milliseconds more.
         let chance = scramble(seed().wrapping_add(round));
         let wanted = 1 + (chance % 20) as usize;
-        let done =
-            |text: &str| text.lines().filter(|line| line.contains("\"acknowledged\"")).count();
-        let had = fs::read_to_string(&log).map_or(0, |text| done(&text));
-        wait_until("markers", || {
+        wait_until("markers of everybody", || {
             let text = fs::read_to_string(&log).unwrap_or_default();
-            (done(&text) >= had.min(done(&text)) + if round == 0 { wanted } else { 1 }
-                && text.contains(&format!("@r{round}a")))
-            .then_some(())
+            let done = |name: &str| {
+                let mark = format!("\"@{name}:");
+                text.lines().filter(|line| line.contains(&mark) && acknowledges(line)).count()
+            };
+            let all: Vec<_> = (0..AGENTS).map(|agent| done(&format!("r{round}a{agent}"))).collect();
+            (all.iter().all(|count| *count > 0) && all.iter().sum::<usize>() >= wanted)
+                .then_some(())
         });
         let until = Instant::now() + Duration::from_micros(chance % 30_000);
         while Instant::now() < until {
@@ -178,10 +183,14 @@ fn a_session_of_a_killed_engine_goes_on_in_the_next_one() {
     );
     let engine = serve(&bench, &[]);
     spawn(&bench, "blue", &script, "first");
-    crate::support::engine::wait_state(&bench, "blue", "finished");
+    let id = wait_until("the stored answer", || {
+        let rows: Value =
+            serde_json::from_str(&bench.run(&["sessions", "--json"]).stdout).unwrap_or_default();
+        let id = rows[0]["id"].as_str()?.to_owned();
+        bench.run(&["show", &id]).stdout.contains("One.").then_some(id)
+    });
     kill(engine);
     wait_no_process(&bench);
-    let id = bench.json(&["sessions", "--json"])[0]["id"].as_str().unwrap().to_owned();
     let mut screen = crate::support::terminal::Screen::open(&bench, &["resume", &id], 80, 24);
     screen.wait_text("One.");
     screen.send_keys("second<enter>");

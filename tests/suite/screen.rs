@@ -1,1 +1,258 @@
+//! The screen from outside: the built binary in a terminal, read by an emulator that shares no
+//! code with its drawing.
 
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::bench_process::{Bench, PROGRAM};
+use crate::support::engine::{agent, serve, serve_with, shut_down, spawn, wait_state, wait_until};
+use crate::support::terminal::Screen;
+
+/// Small, usual, large.
+const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (160, 50)];
+
+/// An agent that answers, asks and works on.
+const TALKER: &str = "
+[[turn]]
+on = '^ask$'
+step = [{ bash = 'echo hi > asked.txt', ask = true }, { text = 'It is done.' }]
+[[turn]]
+on = '^slow$'
+step = [{ text = 'I begin.' }, { sleep_ms = 100000000 }]
+[[turn]]
+on = '.*'
+step = [{ text = 'I say ${prompt}.' }]
+";
+
+/// A bench with one such agent, on the screen.
+fn open(bench: &Bench, cols: u16, rows: u16) -> Screen {
+    let script = bench.script("talker", TALKER);
+    let file = format!(
+        "[[agent]]\nname = 'blue'\nbackend = 'script'\ncommand = ['{PROGRAM}', 'agent-script', '{}']\n",
+        script.display()
+    );
+    let file = bench.script("bench", &file);
+    let mut screen = Screen::open(bench, &["--bench", file.to_str().unwrap()], cols, rows);
+    screen.wait_text("blue");
+    screen.wait_text("INPUT");
+    screen
+}
+
+/// Leaves by the keys and looks at what is left of the terminal.
+fn quit(mut screen: Screen) {
+    // Who works would have to be asked about.
+    screen.wait_gone("●");
+    screen.send_keys("<c-space>q");
+    wait_left(&mut screen, Some(0));
+}
+
+fn wait_left(screen: &mut Screen, code: Option<i32>) {
+    let left = screen.wait_exit();
+    assert_restored(screen);
+    assert_eq!(left, code, "{}", screen.text());
+}
+
+#[track_caller]
+fn assert_restored(screen: &Screen) {
+    let seen = screen.screen();
+    assert!(!seen.alternate_screen(), "the other screen is still there:\n{}", screen.text());
+    assert!(!seen.hide_cursor(), "the cursor is still hidden:\n{}", screen.text());
+    assert!(!seen.bracketed_paste(), "pastes are still bracketed");
+    assert_eq!(seen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+}
+
+#[test]
+fn at_every_size_a_prompt_is_answered_and_an_ask_allowed() {
+    for (cols, rows) in SIZES {
+        let bench = Bench::new();
+        let mut screen = open(&bench, cols, rows);
+        screen.send_keys("good day<enter>");
+        screen.wait_text("I say good day.");
+        screen.send_keys("ask<enter>");
+        screen.wait_text("ANSWER");
+        screen.wait_text("asked.txt");
+        assert!(!bench.workspace.has("asked.txt"), "it was not allowed yet");
+        screen.send_keys("a");
+        screen.wait_text("It is done.");
+        assert_eq!(bench.workspace.read("asked.txt"), "hi\n", "{cols}x{rows}");
+        quit(screen);
+    }
+}
+
+#[test]
+fn dialogs_open_by_their_keys_and_close_by_escape() {
+    for (cols, rows) in SIZES {
+        let bench = Bench::new();
+        let mut screen = open(&bench, cols, rows);
+        for (key, mark) in [("n", "NEW AGENT"), ("l", "LOCKS"), ("?", "HELP"), ("r", "Ctrl-A")] {
+            screen.send_keys(&format!("<c-space>{key}"));
+            screen.wait_text(mark);
+            screen.send_keys("<esc>");
+            screen.wait_text("INPUT");
+        }
+        quit(screen);
+    }
+}
+
+#[test]
+fn the_demo_opens_three_panes_that_work() {
+    for (cols, rows) in SIZES {
+        let bench = Bench::new();
+        let mut screen = Screen::open(&bench, &["demo"], cols, rows);
+        for name in ["blue", "red", "green"] {
+            screen.wait_text(name);
+        }
+        // Red asks to run the tests, and is told not to; in the end all have done their work.
+        screen.wait_text("◆ red");
+        screen.send_keys("<c-space>a");
+        screen.wait_text("cargo test");
+        screen.wait_text("ANSWER");
+        screen.send_keys("n");
+        screen.wait_for("the end of all work", |seen| {
+            let text = seen.contents();
+            ["blue", "red", "green"].iter().all(|name| {
+                text.contains(&format!("✓ {name}")) || text.contains(&format!("○ {name}"))
+            })
+        });
+        quit(screen);
+    }
+}
+
+#[test]
+fn a_new_agent_is_started_from_the_dialog() {
+    let bench = Bench::new();
+    let mut screen = Screen::open(&bench, &["--set", "agent.backend=script"], 80, 24);
+    screen.wait_text("new agent");
+    screen.send_keys("<c-space>n");
+    screen.wait_text("NEW AGENT");
+    let script = bench.script("talker", TALKER);
+    screen.send_keys(&format!("<c-u>lime<tab><right><tab>{}<enter>", script.display()));
+    screen.wait_gone("NEW AGENT");
+    screen.wait_text("lime");
+    screen.send_keys("hello lime<enter>");
+    screen.wait_text("I say hello lime.");
+    quit(screen);
+}
+
+#[test]
+fn the_picker_lists_former_sessions_and_enter_goes_on_with_one() {
+    let bench = Bench::new();
+    let mut screen = open(&bench, 80, 24);
+    screen.send_keys("remember the milk<enter>");
+    screen.wait_text("I say remember the milk.");
+    quit(screen);
+    for (cols, rows) in SIZES {
+        let mut screen = Screen::open(&bench, &["resume"], cols, rows);
+        screen.wait_text("remember");
+        // The whole bench comes first; the session itself is below.
+        screen.send_keys("milk");
+        screen.wait_text("milk");
+        screen.send_keys("<enter>");
+        screen.wait_text("INPUT");
+        screen.wait_text("I say remember the milk.");
+        screen.send_keys("more<enter>");
+        screen.wait_text("I say more.");
+        quit(screen);
+    }
+    let mut screen = Screen::open(&bench, &["resume", "--last"], 80, 24);
+    screen.wait_text("I say more.");
+    screen.send_keys("again<enter>");
+    screen.wait_text("I say again.");
+    quit(screen);
+    let rows = bench.json(&["sessions", "--json"]);
+    assert_eq!(rows.as_array().unwrap().len(), 1, "one session all along: {rows:#}");
+}
+
+#[test]
+fn a_screen_attaches_to_a_running_engine_and_leaves_it_running() {
+    let bench = Bench::new();
+    let engine = serve(&bench, &[]);
+    let script = bench.script("talker", TALKER);
+    spawn(&bench, "blue", &script, "hello");
+    let mut screen = Screen::open(&bench, &["attach"], 80, 24);
+    screen.wait_text("I say hello.");
+    screen.send_keys("from the screen<enter>");
+    screen.wait_text("I say from the screen.");
+    assert_eq!(bench.run(&["send", "blue", "from outside"]).code, Some(0));
+    screen.wait_text("I say from outside.");
+    screen.send_keys("<c-space>d");
+    wait_left(&mut screen, Some(0));
+    // Its turn is over and was seen.
+    assert_eq!(agent(&bench, "blue")["state"], "idle");
+    shut_down(&bench, engine);
+}
+
+#[test]
+fn a_screen_whose_engine_is_killed_says_so_and_gives_the_terminal_back() {
+    let bench = Bench::new();
+    let mut engine = serve(&bench, &[]);
+    spawn(&bench, "blue", &bench.script("talker", TALKER), "hello");
+    let mut screen = Screen::open(&bench, &["attach"], 80, 24);
+    screen.wait_text("I say hello.");
+    engine.signal(Signal::KILL);
+    engine.wait_exit();
+    let code = screen.wait_exit();
+    assert_restored(&screen);
+    assert_eq!(code, Some(7), "{}", screen.text());
+    assert!(screen.text().contains("the engine is gone"), "{}", screen.text());
+}
+
+#[test]
+fn a_screen_that_is_asked_to_end_gives_the_terminal_back() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let bench = Bench::new();
+        let mut screen = open(&bench, 80, 24);
+        let pid = rustix::process::Pid::from_raw(screen.pid().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+        screen.wait_exit();
+        assert_restored(&screen);
+        let rows = bench.json(&["sessions", "--json"]);
+        assert_eq!(rows[0]["open"], false, "{rows:#}");
+    }
+}
+
+#[test]
+fn a_storm_of_sizes_leaves_the_right_picture() {
+    let bench = Bench::new();
+    let mut screen = open(&bench, 80, 24);
+    screen.send_keys("before the storm<enter>");
+    screen.wait_text("I say before the storm.");
+    for number in 0..200_u16 {
+        screen.resize(1 + number * 37 % 200, 1 + number * 17 % 60);
+    }
+    for (cols, rows) in SIZES {
+        screen.resize(cols, rows);
+        screen.wait_text("I say before the storm.");
+        screen.wait_text("INPUT");
+        screen.send_keys(&format!("at {cols}<enter>"));
+        screen.wait_text(&format!("I say at {cols}."));
+    }
+    quit(screen);
+}
+
+#[test]
+fn an_idle_screen_draws_nothing() {
+    let bench = Bench::new();
+    let engine = serve_with(&bench, &[], &[]);
+    let script = bench.script("talker", TALKER);
+    for name in ["blue", "red", "green"] {
+        spawn(&bench, name, &script, "hello");
+        wait_state(&bench, name, "finished");
+    }
+    let mut screen = Screen::open(&bench, &["attach"], 160, 50);
+    screen.wait_text("I say hello.");
+    // It settles, then the window: until other programs have gone to the engine and back.
+    wait_until("a quiet screen", || (screen.drain(Duration::from_millis(300)) == 0).then_some(()));
+    let before = screen.received;
+    for _ in 0..20 {
+        bench.json(&["agents", "--json"]);
+        screen.drain(Duration::from_millis(25));
+    }
+    assert_eq!(screen.received - before, 0, "an idle screen draws:\n{}", screen.text());
+    screen.send_keys("x");
+    screen.wait_for("the letter", |seen| seen.contents().contains("x"));
+    assert!(screen.received > before, "the count counts");
+    drop(screen);
+    shut_down(&bench, engine);
+}
