@@ -401,15 +401,25 @@ impl Table {
         if slot.disk == Some(after) || self.is_expected(file, disk) {
             return;
         }
-        let before = slot.disk;
-        let known = self.seen(by, file);
-        let knew = before.is_some_and(|before| before.hash() == known.map(|known| known.hash));
-        let holder = self
+        let knew = self.knew(by, file);
+        let over = self
             .holder(file)
             .filter(|holder| !self.same_clan(*holder, by))
             .or_else(|| self.unseen_author(by, file, knew));
-        self.changed(file, by, after, holder);
-        if let (Owner::Session(..), true, Some(_)) = (self.owners.owner(by), knew, known) {
+        self.attribute(by, file, after, over);
+    }
+
+    /// Whether an owner has seen what a file was until now.
+    fn knew(&self, who: Who, file: FileId) -> bool {
+        let known = self.seen(who, file).map(|known| Content::Is(known.hash));
+        known.is_some() && known == self.at(file).disk
+    }
+
+    /// A file has changed and `by` did it, as far as can be told.
+    pub(super) fn attribute(&mut self, by: Who, file: FileId, after: Content, over: Option<Who>) {
+        let knew = self.knew(by, file);
+        self.changed(file, by, after, over);
+        if knew {
             let next = after.hash().map(|hash| Observation { hash, seen: Seen::Range });
             self.learn(by, file, next);
         }

@@ -191,12 +191,12 @@ impl Table {
                 let outside = self.owners.who(&Owner::External);
                 self.changed(file, outside, now, None);
             }
-            (Some(_), Some((who, expected))) => {
-                self.found(who, file, disk);
-                if let (true, Content::Is(hash)) = (expected == Some(now), now) {
-                    self.learn(who, file, Some(Observation { hash, seen: Seen::OwnWrite }));
-                }
+            (Some(_), Some((who, Some(expected)))) if expected == now => {
+                self.changed(file, who, now, None);
+                let known = now.hash().map(|hash| Observation { hash, seen: Seen::OwnWrite });
+                self.learn(who, file, known);
             }
+            (Some(_), Some((who, _))) => self.attribute(who, file, now, None),
         }
     }
 

@@ -1,0 +1,437 @@
+//! Model checking of the real table: every order of reads, requests, looks, writes, ends,
+//! time-outs, questions to the person, deaths, restarts and writes from outside, within bounds.
+//!
+//! The rules are then broken one by one; a check that does not notice proves nothing.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher};
+
+use stateright::{Checker, HasDiscoveries, Model, Property};
+
+use super::world::{Action, Stage, World, marks, owner};
+use crate::arbiter::input::{Effect, Input, Proposal, Seen};
+use crate::arbiter::settings::{Mutant, Settings};
+use crate::arbiter::table::Want;
+use crate::model::id::OpId;
+use crate::model::lease::{Owner, RefusalCode};
+use crate::model::time::Mono;
+
+const FILE: &str = "f";
+const TEXT: &str = "anchor0\n.1\n.2\n.3\nanchor1\n.4\n.5\n.6\nanchor2\n";
+
+/// The bounds of one check.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    agents: u8,
+    writes: u8,
+    ticks: u8,
+    asks: u8,
+    outside: u8,
+    deaths: u8,
+    restarts: u8,
+    whole: bool,
+    edits: bool,
+    /// Lines so long that no refusal can show them.
+    long: bool,
+    mutant: Mutant,
+}
+
+const NONE: Bounds = Bounds {
+    agents: 2,
+    writes: 1,
+    ticks: 0,
+    asks: 0,
+    outside: 0,
+    deaths: 0,
+    restarts: 0,
+    whole: true,
+    edits: true,
+    long: false,
+    mutant: Mutant::None,
+};
+
+#[derive(Debug, Clone)]
+struct State {
+    world: World,
+    left: Left,
+    /// What happened at least once, to see that the check looked at something.
+    saw: Saw,
+    digest: u64,
+}
+
+/// What may still happen.
+#[derive(Debug, Clone, Hash)]
+struct Left {
+    writes: Vec<u8>,
+    ticks: u8,
+    asks: u8,
+    outside: u8,
+    deaths: u8,
+    restarts: u8,
+    /// Agents whose process is dead.
+    dead: Vec<u8>,
+    /// Agents whose process outlived an engine.
+    orphans: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, Hash, Default)]
+struct Saw {
+    rebase: bool,
+    stale: bool,
+    turn: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Step {
+    Read(u8),
+    Whole(u8),
+    Edit(u8),
+    Look(OpId),
+    Run(OpId),
+    Finish(OpId),
+    Ask(OpId),
+    Answer(OpId),
+    EndTurn(u8),
+    ToNextWake,
+    LongTime,
+    Die(u8),
+    Outside,
+    Restart,
+}
+
+fn agent(at: u8) -> Owner {
+    owner(&format!("{at}"))
+}
+
+impl State {
+    fn new(bounds: &Bounds) -> Self {
+        let settings = Settings {
+            // One time to hold, whatever the pace, keeps the pace out of the state.
+            hold_min_ms: 20_000,
+            hold_max_ms: 20_000,
+            ..Settings::broken(bounds.mutant)
+        };
+        let mut world = World::new(settings);
+        world.quick = false;
+        world.put(FILE, TEXT);
+        let left = Left {
+            writes: vec![bounds.writes; usize::from(bounds.agents)],
+            ticks: bounds.ticks,
+            asks: bounds.asks,
+            outside: bounds.outside,
+            deaths: bounds.deaths,
+            restarts: bounds.restarts,
+            dead: Vec::new(),
+            orphans: Vec::new(),
+        };
+        // Numbers are given in one order, so that equal states are equal.
+        for at in 0..bounds.agents {
+            world.table.owners.who(&agent(at));
+        }
+        world.table.owners.who(&Owner::External);
+        let mut state = Self { world, left, saw: Saw::default(), digest: 0 };
+        state.seal();
+        state
+    }
+
+    fn call_of(&self, at: u8) -> Option<OpId> {
+        let owner = agent(at);
+        self.world.calls.iter().find(|(_, call)| call.owner == owner).map(|(op, _)| *op)
+    }
+
+    /// Takes the effects in and computes the digest.
+    fn seal(&mut self) {
+        for effect in std::mem::take(&mut self.world.effects) {
+            match effect {
+                Effect::Granted { note: Some(_), .. } => self.saw.rebase = true,
+                Effect::Refused { refusal, .. } if refusal.code == RefusalCode::Stale => {
+                    self.saw.stale = true;
+                }
+                Effect::Tell { text, .. } if text.contains("passed to") => self.saw.turn = true,
+                _ => {}
+            }
+        }
+        let mut hasher = DefaultHasher::new();
+        self.left.hash(&mut hasher);
+        self.saw.hash(&mut hasher);
+        shape(&self.world, &mut hasher);
+        self.digest = hasher.finish();
+    }
+}
+
+/// Everything in a world that can make a difference later, with times counted from now.
+pub(super) fn shape(world: &World, hasher: &mut DefaultHasher) {
+    let now = world.now;
+    let ahead = |at: Option<Mono>| at.map(|at| at.since(now));
+    let table = &world.table;
+    // Each owner has one call at most, so the owner names it.
+    let name = |op: OpId| table.ops.get(&op).map(|op| op.who);
+    for file in &table.files {
+        let right = file.right.as_ref();
+        right.map(|r| (r.who, r.state, r.op.map(name), ahead(r.until))).hash(hasher);
+        for waiter in &file.queue {
+            (waiter.who, waiter.op.is_some(), waiter.until.since(now)).hash(hasher);
+        }
+        (file.heir, file.disk, file.unsure, ahead(file.fence)).hash(hasher);
+        for change in &file.changes {
+            (change.after, change.who).hash(hasher);
+        }
+    }
+    let mut ops: Vec<_> = table.ops.values().collect();
+    ops.sort_by_key(|op| op.who);
+    for op in ops {
+        (op.who, op.stage, op.deadline.since(now)).hash(hasher);
+        if let Want::Write(write) = &op.want {
+            let before = write.before.as_ref().map(|r| (r.who, r.state, ahead(r.until)));
+            (before, write.asked, write.at_grant, write.extent).hash(hasher);
+            matches!(write.proposal, Proposal::Opaque).hash(hasher);
+        }
+    }
+    for record in table.owners.iter() {
+        let mut observed: Vec<_> =
+            record.observed.iter().map(|(f, o)| (*f, o.hash, o.seen)).collect();
+        observed.sort_unstable_by_key(|(file, _, _)| *file);
+        observed.hash(hasher);
+    }
+    ahead(table.next_wake()).hash(hasher);
+    world.disk.hash(hasher);
+    for call in world.calls.values() {
+        call.hash(hasher);
+    }
+    (&world.shown, &world.memory, &world.lost, world.clash).hash(hasher);
+}
+
+impl std::hash::Hash for State {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Model for Bounds {
+    type State = State;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State::new(self)]
+    }
+
+    fn actions(&self, state: &State, steps: &mut Vec<Step>) {
+        let (world, left) = (&state.world, &state.left);
+        for at in 0..self.agents {
+            if left.dead.contains(&at) {
+                continue;
+            }
+            if left.deaths > 0 || left.orphans.contains(&at) {
+                steps.push(Step::Die(at));
+            }
+            let Some(op) = state.call_of(at) else {
+                if left.orphans.contains(&at) {
+                    continue;
+                }
+                if world.leases.values().any(|lease| lease.owner == agent(at)) {
+                    steps.push(Step::EndTurn(at));
+                }
+                if left.writes[usize::from(at)] > 0 {
+                    if world.remembered(&agent(at), FILE) != world.text(FILE).unwrap_or("") {
+                        steps.push(Step::Read(at));
+                    }
+                    if self.whole {
+                        steps.push(Step::Whole(at));
+                    }
+                    if self.edits {
+                        steps.push(Step::Edit(at));
+                    }
+                }
+                continue;
+            };
+            let orphan = left.orphans.contains(&at);
+            match world.calls[&op].stage {
+                Stage::Waiting => {}
+                Stage::Looking(_) => steps.push(Step::Look(op)),
+                Stage::Granted => {
+                    steps.push(Step::Run(op));
+                    if left.asks > 0 && !orphan {
+                        steps.push(Step::Ask(op));
+                    }
+                }
+                Stage::Ran if !orphan => steps.push(Step::Finish(op)),
+                Stage::Ran => {}
+                Stage::Asked => steps.push(Step::Answer(op)),
+            }
+        }
+        if left.ticks > 0 {
+            if world.table.next_wake().is_some() {
+                steps.push(Step::ToNextWake);
+            }
+            steps.push(Step::LongTime);
+        }
+        if left.outside > 0 {
+            steps.push(Step::Outside);
+        }
+        if left.restarts > 0 {
+            steps.push(Step::Restart);
+        }
+    }
+
+    fn next_state(&self, last: &State, step: Step) -> Option<State> {
+        let mut state = last.clone();
+        let (world, left) = (&mut state.world, &mut state.left);
+        let pad = if self.long { "x".repeat(170) } else { String::new() };
+        let line = |at: u8, left: &mut Left| {
+            let seq = &mut left.writes[usize::from(at)];
+            *seq -= 1;
+            format!("{pad}@{at}.{seq}\n")
+        };
+        match step {
+            Step::Read(at) => world.read(&agent(at), FILE, Seen::Full),
+            Step::Whole(at) => {
+                let text = format!("{}{}", world.remembered(&agent(at), FILE), line(at, left));
+                world.call(&agent(at), FILE, Action::Whole(text), 20_000);
+            }
+            Step::Edit(at) => {
+                let anchor = format!("anchor{at}\n");
+                let edits = vec![(anchor.clone(), format!("{anchor}{}", line(at, left)), false)];
+                world.call(&agent(at), FILE, Action::Edits(edits), 20_000);
+            }
+            Step::Look(op) => world.inspect(op),
+            Step::Run(op) => world.run(op),
+            Step::Finish(op) => world.finish(op),
+            Step::Ask(op) => {
+                left.asks -= 1;
+                world.ask(op);
+            }
+            Step::Answer(op) => world.answer(op),
+            Step::EndTurn(at) => world.tell(Input::TurnEnded { owner: agent(at) }),
+            Step::ToNextWake => {
+                left.ticks -= 1;
+                let wake = world.table.next_wake().unwrap_or(world.now);
+                world.pass(wake.since(world.now));
+            }
+            Step::LongTime => {
+                left.ticks -= 1;
+                world.pass(61_000);
+            }
+            Step::Die(at) => {
+                left.deaths = left.deaths.saturating_sub(1);
+                left.dead.push(at);
+                left.dead.sort_unstable();
+                left.orphans.retain(|orphan| *orphan != at);
+                world.die(&agent(at));
+            }
+            Step::Outside => {
+                left.outside -= 1;
+                let text = format!("{}outside\n", world.text(FILE).unwrap_or(""));
+                world.put(FILE, &text);
+            }
+            Step::Restart => {
+                left.restarts -= 1;
+                world.restart();
+                for at in 0..self.agents {
+                    world.table.owners.who(&agent(at));
+                }
+                for at in 0..self.agents {
+                    // A process without a call is seen to be dead at once and begins anew.
+                    if world.calls.values().any(|call| call.owner == agent(at)) {
+                        left.orphans.push(at);
+                    } else if !left.dead.contains(&at) {
+                        world.die(&agent(at));
+                    }
+                }
+            }
+        }
+        state.seal();
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![
+            Property::always("no lost update", |_, state: &State| state.world.lost.is_empty()),
+            Property::always("one writer", |_, state: &State| !state.world.clash),
+            Property::always("no forgotten waiter", |_, state: &State| {
+                state.world.waiters_have_an_end()
+            }),
+            Property::always("told is true", |_, state: &State| state.world.leases_agree()),
+        ];
+        if self.mutant == Mutant::None {
+            properties.push(Property::sometimes(
+                "all is written",
+                |bounds: &Self, state: &State| {
+                    let here = marks(state.world.text(FILE).unwrap_or(""));
+                    here.len() == usize::from(bounds.agents * bounds.writes)
+                },
+            ));
+            if self.edits && !self.long {
+                properties
+                    .push(Property::sometimes("a rebase", |_, state: &State| state.saw.rebase));
+            }
+            if self.whole {
+                properties
+                    .push(Property::sometimes("a stale write", |_, state: &State| state.saw.stale));
+            }
+            if self.ticks > 0 {
+                properties
+                    .push(Property::sometimes("a turn passes", |_, state: &State| state.saw.turn));
+            }
+        }
+        properties
+    }
+}
+
+/// Looks at every state within the bounds.
+fn holds(bounds: Bounds) {
+    let checker = bounds.checker().threads(2).spawn_bfs().join();
+    println!("{} states, {} deep, {bounds:?}", checker.unique_state_count(), checker.max_depth());
+    checker.assert_properties();
+}
+
+/// Breaks a rule and expects that a property breaks with it.
+fn is_caught(bounds: Bounds, property: &'static str) {
+    let wanted = HasDiscoveries::AnyOf([property].into());
+    let checker = bounds.checker().threads(2).finish_when(wanted).spawn_bfs().join();
+    let found = checker.discovery(property);
+    println!("{} states, {bounds:?}", checker.unique_state_count());
+    let path = found.unwrap_or_else(|| panic!("{property}: not noticed under {bounds:?}"));
+    println!("{:?}", path.into_actions());
+}
+
+#[test]
+fn two_agents_lose_nothing_under_time_outs_and_questions() {
+    holds(Bounds { writes: 2, ticks: 1, ..NONE });
+    holds(Bounds { ticks: 2, asks: 2, ..NONE });
+}
+
+#[test]
+fn nothing_is_lost_to_restarts_deaths_and_outside_writers() {
+    holds(Bounds { ticks: 1, outside: 1, deaths: 1, restarts: 1, ..NONE });
+}
+
+#[test]
+fn three_agents_lose_nothing() {
+    holds(Bounds { agents: 3, ticks: 1, ..NONE });
+}
+
+#[test]
+fn nothing_is_lost_when_no_refusal_can_show_the_change() {
+    holds(Bounds { writes: 2, long: true, ..NONE });
+}
+
+#[test]
+fn each_broken_rule_is_noticed() {
+    let lost = "no lost update";
+    is_caught(Bounds { mutant: Mutant::NoContentCheck, ..NONE }, lost);
+    is_caught(Bounds { mutant: Mutant::NoLease, ..NONE }, lost);
+    is_caught(Bounds { mutant: Mutant::NoLease, ..NONE }, "one writer");
+    is_caught(Bounds { mutant: Mutant::TimeoutBreaksInflight, ticks: 2, ..NONE }, lost);
+    let restart = Bounds { mutant: Mutant::RestartForgetsInflight, restarts: 1, ..NONE };
+    is_caught(restart, lost);
+    let long = Bounds { writes: 2, long: true, ..NONE };
+    is_caught(Bounds { mutant: Mutant::RebaseCountsAsSeen, ..long }, lost);
+    is_caught(Bounds { mutant: Mutant::CutRefusalCountsAsSeen, ..long }, lost);
+    is_caught(Bounds { mutant: Mutant::ForgottenWaiter, ..NONE }, "no forgotten waiter");
+}

@@ -1,0 +1,1 @@
+//! Throughput on a virtual clock.

@@ -1,0 +1,441 @@
+//! A workspace in memory with owners that call tools, and the table between them.
+//!
+//! A contribution is a word that begins with `@`. What an owner was shown is kept apart from what
+//! the table believes: a contribution is lost if a write of somebody takes it away who was never
+//! shown it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::arbiter::input::{Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish};
+use crate::arbiter::pins::Pattern;
+use crate::arbiter::restore::{LeaseRow, Rows};
+use crate::arbiter::settings::Settings;
+use crate::arbiter::table::Table;
+use crate::model::id::OpId;
+use crate::model::lease::{LeaseState, Owner, Refusal};
+use crate::model::path::{Hash, WorkPath};
+use crate::model::time::Mono;
+
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    pub(super) table: Table,
+    settings: Settings,
+    pub(super) now: Mono,
+    pub(super) disk: BTreeMap<String, Arc<str>>,
+    blobs: BTreeMap<Hash, Arc<str>>,
+    pub(super) calls: BTreeMap<OpId, Call>,
+    /// Whether looks at files are answered at once.
+    pub(super) quick: bool,
+    pub(super) shown: BTreeMap<Owner, BTreeSet<String>>,
+    /// What an owner takes a file for.
+    pub(super) memory: BTreeMap<(Owner, String), String>,
+    /// The leases as the effects told.
+    pub(super) leases: BTreeMap<String, Lease>,
+    pub(super) knows: BTreeMap<(Owner, WorkPath), Observation>,
+    pub(super) lost: Vec<String>,
+    /// Two tools wrote one file at the same time.
+    pub(super) clash: bool,
+    pub(super) effects: Vec<Effect>,
+    next_op: u64,
+}
+
+/// A tool call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Call {
+    pub(super) owner: Owner,
+    pub(super) path: String,
+    pub(super) action: Action,
+    pub(super) stage: Stage,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Action {
+    Whole(String),
+    Edits(Vec<(String, String, bool)>),
+    Opaque(String),
+    Turn,
+    Set,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    Waiting,
+    /// A look at the file is wanted, and perhaps the text with this hash.
+    Looking(Option<Hash>),
+    Granted,
+    /// The tool has written.
+    Ran,
+    Asked,
+}
+
+pub(super) fn owner(name: &str) -> Owner {
+    match name {
+        "user" => Owner::User,
+        "editor" => Owner::External,
+        _ => match name.split_once('/') {
+            Some((session, sub)) => Owner::Session(session.into(), Some(sub.into())),
+            None => Owner::Session(name.into(), None),
+        },
+    }
+}
+
+pub(super) fn path(raw: &str) -> WorkPath {
+    WorkPath::parse(raw).unwrap_or_else(|| panic!("{raw:?} is no path"))
+}
+
+/// The contributions in a text.
+pub(super) fn marks(text: &str) -> BTreeSet<String> {
+    text.split_whitespace()
+        .filter_map(|word| word.find('@').map(|at| word[at..].to_owned()))
+        .collect()
+}
+
+impl World {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            table: Table::new(settings.clone()),
+            settings,
+            now: Mono(1_000),
+            disk: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            quick: true,
+            shown: BTreeMap::new(),
+            memory: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            knows: BTreeMap::new(),
+            lost: Vec::new(),
+            clash: false,
+            effects: Vec::new(),
+            next_op: 1,
+        }
+    }
+
+    pub(super) fn put(&mut self, path: &str, text: &str) {
+        self.disk.insert(path.to_owned(), Arc::from(text));
+    }
+
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        self.disk.get(path).map(AsRef::as_ref)
+    }
+
+    pub(super) fn look(&self, path: &str) -> Disk {
+        match self.disk.get(path) {
+            Some(text) => Disk::File { hash: Hash::of(text.as_bytes()), text: Some(text.clone()) },
+            None => Disk::Absent,
+        }
+    }
+
+    pub(super) fn new_op(&mut self) -> OpId {
+        self.next_op += 1;
+        OpId(self.next_op)
+    }
+
+    /// Tells the table something, and does what it wants done.
+    pub(super) fn tell(&mut self, input: Input) {
+        let effects = self.table.decide(self.now, input);
+        self.take_in(effects);
+    }
+
+    fn take_in(&mut self, effects: Vec<Effect>) {
+        let mut looks = Vec::new();
+        for effect in effects {
+            match &effect {
+                Effect::Inspect { op, base, .. } => {
+                    self.set(*op, Stage::Looking(*base));
+                    looks.push(*op);
+                }
+                Effect::Granted { op, note } => self.granted(*op, note.as_deref()),
+                Effect::Refused { op, refusal } => self.refused(*op, refusal),
+                Effect::Moved { path, lease } => {
+                    match lease {
+                        Some(lease) => self.leases.insert(path.clone(), lease.clone()),
+                        None => self.leases.remove(path),
+                    };
+                }
+                Effect::Knows { owner, path, observation } => {
+                    let key = (owner.clone(), path.clone());
+                    match observation {
+                        Some(observation) => self.knows.insert(key, *observation),
+                        None => self.knows.remove(&key),
+                    };
+                }
+                Effect::Waiting { .. }
+                | Effect::Changed { .. }
+                | Effect::Tell { .. }
+                | Effect::WakeAt(_) => {}
+            }
+            self.effects.push(effect);
+        }
+        if self.quick {
+            for op in looks {
+                self.inspect(op);
+            }
+        }
+    }
+
+    fn set(&mut self, op: OpId, stage: Stage) {
+        if let Some(call) = self.calls.get_mut(&op) {
+            call.stage = stage;
+        }
+    }
+
+    fn granted(&mut self, op: OpId, note: Option<&str>) {
+        let Some(call) = self.calls.get(&op) else { return };
+        match call.action {
+            Action::Turn | Action::Set => {
+                self.calls.remove(&op);
+            }
+            Action::Whole(_) | Action::Edits(_) | Action::Opaque(_) => {
+                let (owner, path) = (call.owner.clone(), call.path.clone());
+                self.set(op, Stage::Granted);
+                if let Some(note) = note {
+                    self.was_told(&owner, &path, note);
+                }
+            }
+        }
+    }
+
+    fn refused(&mut self, op: OpId, refusal: &Refusal) {
+        assert!(refusal.text.chars().count() <= 700, "too long: {}", refusal.text);
+        if let Some(call) = self.calls.remove(&op) {
+            self.was_told(&call.owner, &call.path, &refusal.text);
+        }
+    }
+
+    /// An owner is told a difference: it knows what it reads there, and not more.
+    fn was_told(&mut self, owner: &Owner, path: &str, text: &str) {
+        let lines = text.lines().filter_map(|line| line.strip_prefix('+'));
+        let memory = self.memory.entry((owner.clone(), path.to_owned())).or_default();
+        for line in lines {
+            self.shown.entry(owner.clone()).or_default().extend(marks(line));
+            if !memory.lines().any(|old| old == line) {
+                memory.push_str(line);
+                memory.push('\n');
+            }
+        }
+    }
+
+    pub(super) fn read(&mut self, owner: &Owner, at: &str, seen: Seen) {
+        let Some(text) = self.disk.get(at).cloned() else { return };
+        let hash = Hash::of(text.as_bytes());
+        self.blobs.insert(hash, text.clone());
+        if seen == Seen::Full {
+            self.shown.entry(owner.clone()).or_default().extend(marks(&text));
+            self.memory.insert((owner.clone(), at.to_owned()), text.to_string());
+        }
+        self.tell(Input::Observed { owner: owner.clone(), path: path(at), hash, seen });
+    }
+
+    pub(super) fn remembered(&self, owner: &Owner, at: &str) -> &str {
+        self.memory.get(&(owner.clone(), at.to_owned())).map_or("", String::as_str)
+    }
+
+    /// A tool asks for its file.
+    pub(super) fn call(&mut self, owner: &Owner, at: &str, action: Action, wait_ms: u64) -> OpId {
+        let op = self.new_op();
+        let call = Call {
+            owner: owner.clone(),
+            path: at.to_owned(),
+            action: action.clone(),
+            stage: Stage::Waiting,
+        };
+        self.calls.insert(op, call);
+        let proposal = match action {
+            Action::Whole(text) => Proposal::Whole(Hash::of(text.as_bytes())),
+            Action::Edits(edits) => Proposal::Edits(
+                edits.into_iter().map(|(old, new, all)| Edit { old, new, all }).collect(),
+            ),
+            Action::Opaque(_) | Action::Set => Proposal::Opaque,
+            Action::Turn => {
+                let input = Input::WaitFor { op, owner: owner.clone(), path: path(at), wait_ms };
+                self.tell(input);
+                return op;
+            }
+        };
+        let wish = Wish { op, owner: owner.clone(), path: path(at), proposal, base: None, wait_ms };
+        self.tell(Input::Request(wish));
+        op
+    }
+
+    pub(super) fn reserve(
+        &mut self,
+        owner: &Owner,
+        patterns: Vec<String>,
+        for_ms: Option<u64>,
+        wait_ms: u64,
+    ) -> OpId {
+        let op = self.new_op();
+        let call = Call {
+            owner: owner.clone(),
+            path: patterns.first().cloned().unwrap_or_default(),
+            action: Action::Set,
+            stage: Stage::Waiting,
+        };
+        self.calls.insert(op, call);
+        let (owner, reason) = (owner.clone(), "a big change".to_owned());
+        self.tell(Input::Reserve { op, owner, patterns, for_ms, reason, wait_ms });
+        op
+    }
+
+    /// Looks at a file as the table asked.
+    pub(super) fn inspect(&mut self, op: OpId) {
+        let Some(call) = self.calls.get(&op) else { return };
+        let Stage::Looking(base) = call.stage else { return };
+        let disk = self.look(&call.path);
+        if let Some(text) = self.disk.get(&call.path) {
+            self.blobs.insert(Hash::of(text.as_bytes()), text.clone());
+        }
+        let base = base.and_then(|base| self.blobs.get(&base).cloned());
+        self.tell(Input::Inspected { op, disk, base });
+    }
+
+    /// The tool does what it was called for.
+    pub(super) fn run(&mut self, op: OpId) {
+        let Some(call) = self.calls.get(&op).cloned() else { return };
+        let old = self.disk.get(&call.path).cloned();
+        let now = old.as_deref().unwrap_or("");
+        let new = match &call.action {
+            Action::Whole(text) | Action::Opaque(text) => Some(text.clone()),
+            Action::Edits(edits) => edit(edits, now),
+            Action::Turn | Action::Set => None,
+        };
+        let others = self.calls.values().filter(|other| other.path == call.path);
+        let writing = |stage| matches!(stage, Stage::Granted | Stage::Ran);
+        self.clash |= others.filter(|other| writing(other.stage)).count() > 1;
+        self.set(op, Stage::Ran);
+        let Some(new) = new else { return };
+        let seen = self.shown.entry(call.owner.clone()).or_default();
+        let kept = marks(&new);
+        let gone = marks(now).into_iter().filter(|mark| !kept.contains(mark));
+        self.lost.extend(gone.filter(|mark| !seen.contains(mark)));
+        seen.extend(match &call.action {
+            Action::Edits(edits) => edits.iter().flat_map(|(_, new, _)| marks(new)).collect(),
+            Action::Whole(_) | Action::Opaque(_) | Action::Turn | Action::Set => kept,
+        });
+        let memory = self.memory.entry((call.owner.clone(), call.path.clone())).or_default();
+        match &call.action {
+            Action::Edits(edits) => {
+                if let Some(next) = edit(edits, memory) {
+                    *memory = next;
+                }
+            }
+            Action::Whole(_) | Action::Opaque(_) | Action::Turn | Action::Set => {
+                memory.clone_from(&new);
+            }
+        }
+        self.disk.insert(call.path, Arc::from(new));
+    }
+
+    /// The tool's end is seen.
+    pub(super) fn finish(&mut self, op: OpId) {
+        if let Some(call) = self.calls.remove(&op) {
+            let disk = self.look(&call.path);
+            if let Some(text) = self.disk.get(&call.path) {
+                self.blobs.insert(Hash::of(text.as_bytes()), text.clone());
+            }
+            self.tell(Input::Finished { op, disk });
+        }
+    }
+
+    pub(super) fn ask(&mut self, op: OpId) {
+        self.set(op, Stage::Asked);
+        self.tell(Input::Asked { op });
+    }
+
+    pub(super) fn answer(&mut self, op: OpId) {
+        self.set(op, Stage::Waiting);
+        self.tell(Input::Answered { op });
+    }
+
+    pub(super) fn withdraw(&mut self, op: OpId) {
+        self.calls.remove(&op);
+        self.tell(Input::Withdrawn { op });
+    }
+
+    pub(super) fn die(&mut self, owner: &Owner) {
+        self.calls.retain(|_, call| call.owner.session() != owner.session());
+        if let Some(session) = owner.session() {
+            self.tell(Input::Gone { session: session.clone() });
+        }
+    }
+
+    /// Time passes, with a tick whenever the table wanted one.
+    pub(super) fn pass(&mut self, ms: u64) {
+        let end = self.now.after(ms);
+        while let Some(wake) = self.table.next_wake().filter(|wake| *wake <= end) {
+            self.now = self.now.max(wake);
+            self.tell(Input::Tick);
+        }
+        self.now = end;
+        self.tell(Input::Tick);
+    }
+
+    /// The engine ends and begins anew. Calls that were not granted are over; tools that were
+    /// granted may still run, but nobody will tell how they ended.
+    pub(super) fn restart(&mut self) {
+        self.calls.retain(|_, call| matches!(call.stage, Stage::Granted | Stage::Ran));
+        let left = |lease: &Lease| lease.until.map(|until| until.since(self.now));
+        let leases = self.leases.iter().map(|(path, lease)| LeaseRow {
+            path: path.clone(),
+            owner: lease.owner.clone(),
+            state: lease.state,
+            left_ms: left(lease),
+            reason: lease.reason.clone(),
+        });
+        let knows = self.knows.iter();
+        let rows = Rows {
+            leases: leases.collect(),
+            observations: knows.map(|((o, p), seen)| (o.clone(), p.clone(), *seen)).collect(),
+            writers: Vec::new(),
+        };
+        let mut table = Table::new(self.settings.clone());
+        self.now = Mono(1_000);
+        let effects = table.restore(self.now, rows);
+        self.table = table;
+        self.leases = self.table.leases().map(|(p, lease)| (p.to_owned(), lease.clone())).collect();
+        self.take_in(effects);
+    }
+
+    /// What has to hold after each step, whatever happened.
+    pub(super) fn check(&self) {
+        assert_eq!(self.lost, Vec::<String>::new(), "lost");
+        assert!(!self.clash, "two writers at once");
+        assert!(self.leases_agree(), "the leases are not what was told");
+        assert!(self.waiters_have_an_end(), "a waiter without an end");
+        let idle = |path: &str| {
+            let mut calls = self.calls.values().filter(|call| call.path == path);
+            !calls.any(|call| matches!(call.stage, Stage::Granted | Stage::Ran))
+        };
+        for (path, lease) in self.table.leases() {
+            if lease.state == LeaseState::Inflight {
+                assert!(lease.op.is_none() || !idle(path), "{path} is in flight for nobody");
+            }
+            assert!(Pattern::parse(path).is_ok());
+        }
+    }
+
+    pub(super) fn leases_agree(&self) -> bool {
+        let told = self.leases.iter().map(|(path, lease)| (path.as_str(), lease));
+        self.table.leases().eq(told)
+    }
+
+    /// Whether each call that waits will be waked.
+    pub(super) fn waiters_have_an_end(&self) -> bool {
+        let waits = self.calls.iter().filter(|(_, call)| call.stage == Stage::Waiting);
+        let wake = self.table.next_wake();
+        waits.into_iter().all(|(op, _)| self.table.is_open(*op) && wake.is_some())
+    }
+}
+
+/// What edits make of a text, if the tool can make them.
+pub(super) fn edit(edits: &[(String, String, bool)], text: &str) -> Option<String> {
+    edits.iter().try_fold(text.to_owned(), |text, (old, new, all)| {
+        match text.matches(old.as_str()).count() {
+            0 => (old.is_empty() && text.is_empty()).then(|| new.clone()),
+            1 => Some(text.replacen(old.as_str(), new, 1)),
+            _ => all.then(|| text.replace(old.as_str(), new)),
+        }
+    })
+}
