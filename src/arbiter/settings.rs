@@ -96,7 +96,6 @@ pub(super) enum Mutant {
 
 #[cfg(test)]
 impl Settings {
-    #[allow(dead_code, reason = "the proofs that use it follow")]
     pub(super) fn broken(mutant: Mutant) -> Self {
         Self { mutant, ..Self::default() }
     }
