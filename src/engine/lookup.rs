@@ -1,6 +1,7 @@
 //! Questions to the history, and whether a stored session can go on.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::command::Reply;
@@ -23,9 +24,9 @@ const PAGE: usize = 1000;
 pub fn sessions(history: &Path, query: &SessionQuery) -> Result<Vec<SessionHit>, Failure> {
     let reader = Reader::open(history)?;
     let mut hits = reader.sessions(query, identity::is_alive)?;
-    let transcripts = Transcripts::look();
+    let mut transcripts = Transcripts::default();
     for hit in &mut hits {
-        hit.obstacle = obstacle(&hit.row, &transcripts);
+        hit.obstacle = obstacle(&hit.row, &mut transcripts);
         hit.resumable = hit.obstacle.is_none();
     }
     Ok(hits)
@@ -43,7 +44,7 @@ pub(super) fn session(history: &Path, session: &SessionId, how: Resume) -> Resul
         Failure::new(FailureKind::Failed, format!("no session {session} is stored"))
             .hint("`benchdog sessions` lists them")
     })?;
-    if let Some(obstacle) = obstacle(&row, &Transcripts::look())
+    if let Some(obstacle) = obstacle(&row, &mut Transcripts::default())
         && how != Resume::FromHistory
     {
         let hint = "a new session can be fed from the stored history";
@@ -79,45 +80,52 @@ pub(super) fn answer(
     }
 }
 
-/// The conversations that Claude Code still has, by id.
+/// The conversations that Claude Code still has, by the folder in which it keeps them.
+#[derive(Default)]
 struct Transcripts {
-    found: HashSet<String>,
+    found: HashMap<PathBuf, HashSet<String>>,
 }
 
 impl Transcripts {
-    /// Looks where Claude Code keeps them: `projects/<folder>/<id>.jsonl` below its own folder.
-    fn look() -> Self {
-        let mut found = HashSet::new();
-        let folders =
-            claude_folder().and_then(|home| std::fs::read_dir(home.join("projects")).ok());
-        for folder in folders.into_iter().flatten().flatten() {
-            let files = std::fs::read_dir(folder.path()).into_iter().flatten().flatten();
-            found.extend(files.filter_map(|file| {
-                let name = file.file_name().into_string().ok()?;
-                name.strip_suffix(".jsonl").map(str::to_owned)
-            }));
-        }
-        Self { found }
+    /// Whether there is one with this id: `projects/<folder>/<id>.jsonl` below `claude`. A folder
+    /// is looked through once.
+    fn has(&mut self, claude: PathBuf, id: &str) -> bool {
+        self.found.entry(claude).or_insert_with_key(|claude| ids_below(claude)).contains(id)
     }
 }
 
-fn claude_folder() -> Option<PathBuf> {
-    if let Some(folder) = std::env::var_os("CLAUDE_CONFIG_DIR") {
+fn ids_below(claude: &Path) -> HashSet<String> {
+    let folders = std::fs::read_dir(claude.join("projects"));
+    let folders = folders.into_iter().flatten().flatten();
+    let files =
+        folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten().flatten());
+    let ids = files.filter_map(|file| {
+        let name = file.file_name().into_string().ok()?;
+        name.strip_suffix(".jsonl").map(str::to_owned)
+    });
+    ids.collect()
+}
+
+/// Where Claude Code keeps what it knows of a session; variables of its agent count first.
+fn claude_folder(row: &SessionRow) -> Option<PathBuf> {
+    let own = |name: &str| row.spec.env.get(name).map(OsString::from);
+    let variable = |name: &str| own(name).or_else(|| std::env::var_os(name));
+    if let Some(folder) = variable("CLAUDE_CONFIG_DIR") {
         return Some(folder.into());
     }
-    std::env::var_os("HOME").map(|home| Path::new(&home).join(".claude"))
+    variable("HOME").map(|home| Path::new(&home).join(".claude"))
 }
 
 /// Why a session cannot go on where it stopped.
-fn obstacle(row: &SessionRow, transcripts: &Transcripts) -> Option<String> {
+fn obstacle(row: &SessionRow, transcripts: &mut Transcripts) -> Option<String> {
     if !Path::new(&row.cwd).is_dir() {
         return Some(format!("the folder {} is gone", row.cwd));
     }
-    let moved = ["CLAUDE_CONFIG_DIR", "HOME"].iter().any(|key| row.spec.env.contains_key(*key));
     let id = row.backend_session_id.as_deref()?;
-    let own_program = !row.spec.command.is_empty();
-    if row.backend == Backend::Claude && !moved && !own_program && !transcripts.found.contains(id) {
-        return Some("Claude Code has deleted its record of this conversation".to_owned());
+    if row.backend != Backend::Claude || !row.spec.command.is_empty() {
+        return None;
     }
-    None
+    // Without any folder nothing can be said against it.
+    let kept = claude_folder(row).is_none_or(|folder| transcripts.has(folder, id));
+    (!kept).then(|| "Claude Code has deleted its record of this conversation".to_owned())
 }
