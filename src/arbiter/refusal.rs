@@ -151,7 +151,7 @@ pub(super) fn held(
     });
     let mut text = cap(&text, LIMIT - advice.chars().count().min(LIMIT - 1));
     text.push_str(&advice);
-    refusal(code, Some(path), Some(bare), text)
+    refusal(code, Some(path), Some(bare), &text)
 }
 
 /// The file changed after the owner saw it. Says also whether it was shown the whole change.
@@ -210,7 +210,7 @@ pub(super) fn stale(
         }
         Some(_) | None => (format!("{head}\n{read_again}"), false),
     };
-    (refusal(RefusalCode::Stale, Some(path), Some(bare.as_str()), text), complete)
+    (refusal(RefusalCode::Stale, Some(path), Some(bare.as_str()), &text), complete)
 }
 
 /// The file that the owner saw is gone.
@@ -224,7 +224,7 @@ pub(super) fn deleted(path: &WorkPath, unseen: &Unseen, reserved_ms: u64) -> Ref
         shown(path),
         span(reserved_ms)
     );
-    refusal(RefusalCode::Stale, Some(path), Some(bare.as_str()), text)
+    refusal(RefusalCode::Stale, Some(path), Some(bare.as_str()), &text)
 }
 
 /// The file exists though it was to be created.
@@ -236,7 +236,7 @@ pub(super) fn exists(path: &WorkPath, unseen: &Unseen) -> Refusal {
          Read it, then edit it, or choose another name.",
         shown(path)
     );
-    refusal(RefusalCode::Stale, Some(path), Some(bare.as_str()), text)
+    refusal(RefusalCode::Stale, Some(path), Some(bare.as_str()), &text)
 }
 
 /// The file exists and its writer has not seen it, or not all of it.
@@ -254,7 +254,7 @@ pub(super) fn unread(path: &WorkPath, extent: Extent, last: Option<(&Person, u64
          needs less.",
         shown(path)
     );
-    refusal(RefusalCode::Unread, Some(path), last.map(|(person, _)| person.bare()), text)
+    refusal(RefusalCode::Unread, Some(path), last.map(|(person, _)| person.bare()), &text)
 }
 
 /// The turn or the session ended while the request waited.
@@ -263,7 +263,7 @@ pub(super) fn ended(path: Option<&WorkPath>) -> Refusal {
     let text = format!(
         "NOT WRITTEN (timeout): {at} was not free before the turn ended.\nTry again in the next turn."
     );
-    refusal(RefusalCode::Timeout, path, None, text)
+    refusal(RefusalCode::Timeout, path, None, &text)
 }
 
 /// The arbiter cannot decide.
@@ -274,7 +274,7 @@ pub fn failed(path: Option<&WorkPath>, why: &str) -> Refusal {
          the person about it.",
         short(why.trim_end_matches('.'), 300)
     );
-    refusal(RefusalCode::Failed, path, None, text)
+    refusal(RefusalCode::Failed, path, None, &text)
 }
 
 /// The path lies outside the workspace.
@@ -284,7 +284,7 @@ pub fn outside(raw_path: &str) -> Refusal {
          the person to do it.",
         short(raw_path, LONGEST_PATH)
     );
-    refusal(RefusalCode::Outside, None, None, text)
+    refusal(RefusalCode::Outside, None, None, &text)
 }
 
 /// The path is protected and the person did not allow it.
@@ -294,7 +294,7 @@ pub fn protected(path: &WorkPath) -> Refusal {
          Only the person may change it. Say what you need there and go on with another file.",
         shown(path)
     );
-    refusal(RefusalCode::Outside, Some(path), None, text)
+    refusal(RefusalCode::Outside, Some(path), None, &text)
 }
 
 /// The pattern of a reservation covers too much.
@@ -308,7 +308,7 @@ pub(super) fn too_wide(pattern: &str, files: Option<usize>) -> Refusal {
          going to change, by name.",
         short(pattern, LONGEST_PATH)
     );
-    refusal(RefusalCode::TooWide, None, None, text)
+    refusal(RefusalCode::TooWide, None, None, &text)
 }
 
 /// A set overlaps with somebody's reservation.
@@ -335,7 +335,7 @@ pub(super) fn reserved(
         code.as_str().to_lowercase(),
         short(pattern, LONGEST_PATH)
     );
-    refusal(code, None, Some(bare), text)
+    refusal(code, None, Some(bare), &text)
 }
 
 /// A pattern cannot be understood.
@@ -346,7 +346,7 @@ pub(super) fn bad_pattern(pattern: &str, why: &str) -> Refusal {
         short(pattern, LONGEST_PATH),
         short(why, 200)
     );
-    refusal(RefusalCode::Failed, None, None, text)
+    refusal(RefusalCode::Failed, None, None, &text)
 }
 
 /// What an owner is told whose edit went on top of a change that it has not seen. Says also
@@ -375,7 +375,7 @@ pub(super) fn span(ms: u64) -> String {
     let s = ms.div_ceil(1_000);
     match s {
         0..=119 => format!("{s} s"),
-        120..=599 if s % 60 != 0 => format!("{} min {} s", s / 60, s % 60),
+        120..=599 if !s.is_multiple_of(60) => format!("{} min {} s", s / 60, s % 60),
         120..=7_199 => format!("{} min", s / 60),
         7_200..=86_399 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
         _ => format!("{} h", s / 3_600),
@@ -397,9 +397,9 @@ fn refusal(
     code: RefusalCode,
     path: Option<&WorkPath>,
     holder: Option<&str>,
-    text: String,
+    text: &str,
 ) -> Refusal {
-    let text = cap(&text, LIMIT);
+    let text = cap(text, LIMIT);
     Refusal { code, path: path.cloned(), holder: holder.map(str::to_owned), text }
 }
 

@@ -50,7 +50,7 @@ impl Parts for BuiltIn {
                 arbiter.held_max_seconds.saturating_mul(1000),
                 arbiter.reserve_seconds.saturating_mul(1000),
             ),
-            disallowed_tools: settings.agent.disallowed_tools.clone(),
+            settings: Some(settings.clone()),
         })?;
         let connector = engine.connector();
         Ok(Engine {

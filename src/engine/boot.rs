@@ -10,6 +10,7 @@ use super::run::{Engine, Parts};
 use super::state::Setup;
 use crate::agent::process;
 use crate::arbiter::{Observation, Rows, Seen, Settings, Table, restore};
+use crate::config;
 use crate::history::{Reader, Store};
 use crate::model::agent::GuardLevel;
 use crate::model::failure::{Failure, FailureKind};
@@ -37,8 +38,8 @@ pub struct Boot {
     pub arbitrate: bool,
     /// How the arbiter deals with time.
     pub arbiter: Settings,
-    /// Tools that no agent gets.
-    pub disallowed_tools: Vec<String>,
+    /// What the settings say of new agents.
+    pub settings: Option<config::settings::Settings>,
 }
 
 impl Boot {
@@ -52,7 +53,7 @@ impl Boot {
             wait_ms: 20_000,
             arbitrate: true,
             arbiter: Settings::default(),
-            disallowed_tools: Vec::new(),
+            settings: None,
         }
     }
 }
@@ -88,7 +89,7 @@ pub fn boot(wish: Boot) -> Result<Engine, Failure> {
         appendix: Some(SHARED_TREE.to_owned()),
         wait_ms: wish.wait_ms,
         arbitrate: wish.arbitrate,
-        disallowed_tools: wish.disallowed_tools,
+        settings: wish.settings,
     };
     Ok(Engine::start(Parts { setup, store, table, history: wish.history, left_behind }))
 }

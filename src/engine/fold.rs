@@ -16,8 +16,15 @@ use crate::model::transcript::{
 /// Items that are kept in memory for each agent.
 const KEPT_ITEMS: usize = 400;
 
+/// Bytes of items that are kept in memory for each agent, about; but never fewer items than a
+/// screen shows.
+const KEPT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Items that are kept however large they are.
+const LEAST_ITEMS: usize = 24;
+
 /// Bytes of a tool's result that are kept in an item; the history has the whole line.
-const RESULT_BYTES: usize = 512 * 1024;
+const RESULT_BYTES: usize = 128 * 1024;
 
 /// What became of a transcript.
 #[derive(Debug, Clone, PartialEq)]
@@ -284,15 +291,22 @@ impl Fold {
         let (parent, sub) = (at.parent.clone(), at.sub.clone());
         let item = Item { id: ItemId(self.last), at: now, parent, sub, open, body };
         self.items.push_back(item.clone());
-        if self.items.len() > KEPT_ITEMS
-            && let Some(old) = self.items.pop_front()
+        self.drop_oldest();
+        Change::Item(Box::new(item))
+    }
+
+    fn drop_oldest(&mut self) {
+        let mut bytes: usize = self.items.iter().map(Item::bytes).sum();
+        while self.items.len() > KEPT_ITEMS
+            || (bytes > KEPT_BYTES && self.items.len() > LEAST_ITEMS)
         {
+            let Some(old) = self.items.pop_front() else { return };
+            bytes -= old.bytes();
             self.dropped = true;
             if let Body::Tool(tool) = old.body {
                 self.calls.remove(&tool.call);
             }
         }
-        Change::Item(Box::new(item))
     }
 
     fn find(&self, id: ItemId) -> Option<&Item> {

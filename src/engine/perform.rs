@@ -19,6 +19,7 @@ use super::run::TICKETS;
 use super::state::State;
 use super::texts::Texts;
 use crate::agent::claude::drive;
+use crate::agent::process::sweep;
 use crate::agent::{Driver, Launch, Order, Said};
 use crate::history::Store;
 use crate::history::record::{OpenRow, Record};
@@ -80,6 +81,8 @@ impl Performer {
         if !left_behind.is_empty() {
             self.bury(left_behind);
         }
+        // After a crash of the engine commands of its agents may live on: nobody waits for them.
+        tokio::task::spawn_blocking(|| drop(sweep::sweep_abandoned(sweep::PATIENCE)));
         let (root, census) = (self.root.clone(), Arc::clone(&self.census));
         tokio::task::spawn_blocking(move || {
             census.lock().unwrap_or_else(PoisonError::into_inner).look(&root);

@@ -6,7 +6,7 @@ use super::command::Reply;
 use super::event::{Event, Snapshot, ToClient};
 use super::input::{Asker, ClientId};
 use super::link::{EventSender, Sent};
-use crate::model::transcript::{Body, Item};
+use crate::model::transcript::{self, Item};
 
 /// Bytes that a message takes besides its texts, about.
 const FRAME_BYTES: usize = 200;
@@ -63,7 +63,7 @@ impl Publisher {
 
     /// Sends the state of things to one front end, which listens from now on.
     pub(super) fn subscribe(&mut self, id: ClientId, snapshot: Snapshot) {
-        let bytes = snapshot.agents.iter().flat_map(|agent| &agent.items).map(item_bytes).sum();
+        let bytes = snapshot.agents.iter().flat_map(|agent| &agent.items).map(Item::bytes).sum();
         if let Some(client) = self.clients.get_mut(&id) {
             client.listens = true;
             client.events.send(ToClient::Snapshot(Box::new(snapshot)), bytes);
@@ -73,7 +73,7 @@ impl Publisher {
     /// Answers a command.
     pub(super) fn reply(&mut self, to: Asker, reply: Reply) {
         let bytes = if let Reply::Transcript(page) = &reply {
-            page.items.iter().map(item_bytes).sum()
+            page.items.iter().map(Item::bytes).sum()
         } else if let Reply::Sessions(rows) = &reply {
             rows.len() * FRAME_BYTES * 3
         } else {
@@ -89,11 +89,11 @@ impl Publisher {
 fn event_bytes(event: &Event) -> usize {
     FRAME_BYTES
         + match event {
-            Event::ItemChanged { item, .. } => item_bytes(item),
+            Event::ItemChanged { item, .. } => item.bytes(),
             Event::TextAppended { text, .. } | Event::Noticed { text, .. } => text.len(),
-            Event::TranscriptReset { items, .. } => items.iter().map(item_bytes).sum(),
-            Event::AskOpened { ask } => value_bytes(&ask.input),
-            Event::LayoutSaved { layout } => value_bytes(layout),
+            Event::TranscriptReset { items, .. } => items.iter().map(Item::bytes).sum(),
+            Event::AskOpened { ask } => transcript::value_bytes(&ask.input),
+            Event::LayoutSaved { layout } => transcript::value_bytes(layout),
             Event::AgentChanged { agent } => {
                 agent.queue.iter().map(|queued| queued.text.len()).sum::<usize>() + FRAME_BYTES
             }
@@ -104,35 +104,4 @@ fn event_bytes(event: &Event) -> usize {
             | Event::WorkspaceChanged { .. }
             | Event::Closing => 0,
         }
-}
-
-fn item_bytes(item: &Item) -> usize {
-    FRAME_BYTES
-        + match &item.body {
-            Body::Prompt { text, .. }
-            | Body::Text { text }
-            | Body::Thinking { text }
-            | Body::Notice { text, .. } => text.len(),
-            Body::Raw { line } => line.len(),
-            Body::Tool(tool) => {
-                let result = tool.result.as_ref().map_or(0, |result| {
-                    let lines = result.hunks.iter().flat_map(|hunk| &hunk.lines);
-                    result.text.len() + lines.map(|line| line.len() + 24).sum::<usize>()
-                });
-                value_bytes(&tool.input) + result
-            }
-            Body::Todo { entries } => entries.iter().map(|entry| entry.text.len() + 24).sum(),
-            Body::TurnEnd(_) => 0,
-        }
-}
-
-fn value_bytes(value: &serde_json::Value) -> usize {
-    match value {
-        serde_json::Value::String(text) => text.len() + 24,
-        serde_json::Value::Array(all) => all.iter().map(value_bytes).sum(),
-        serde_json::Value::Object(fields) => {
-            fields.iter().map(|(key, value)| key.len() + 24 + value_bytes(value)).sum()
-        }
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => 16,
-    }
 }

@@ -9,6 +9,7 @@ use super::input::{Asker, Input, Ticket};
 use super::update::asks::OpenAsk;
 use super::update::writes::Op;
 use crate::arbiter::Table;
+use crate::config::settings::Settings;
 use crate::history::record::Record;
 use crate::model::agent::{AgentInfo, AgentSpec};
 use crate::model::id::{AgentId, AskId, CallId, IdSource, OpId, RequestId, SessionId};
@@ -39,8 +40,9 @@ pub struct Setup {
     /// Whether writes are arbitrated at all. Without it agents overwrite each other: it exists to
     /// show that, and for nothing else.
     pub arbitrate: bool,
-    /// Tools that no agent of this bench gets.
-    pub disallowed_tools: Vec<String>,
+    /// What the person's and the project's settings say of new agents; without them an agent gets
+    /// what it is wished.
+    pub settings: Option<Settings>,
 }
 
 /// An agent as the engine knows it.
@@ -62,6 +64,8 @@ pub(super) struct Agent {
     pub(super) starter: Option<Asker>,
     /// Whether it goes off the bench once its process is gone.
     pub(super) leaving: bool,
+    /// The cost that this run of its process reported last.
+    pub(super) reported_usd: Option<f64>,
     /// When its life wants to be told that time has passed.
     pub(super) wake: Option<Mono>,
     /// Whether the back end's conversation is branched off at the start.

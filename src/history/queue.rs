@@ -118,14 +118,39 @@ impl Lane {
         Some(entry)
     }
 
+    /// Takes the task at the head, if there is one.
     fn pop_task(&mut self) -> Option<Task> {
-        if !matches!(self.entries.front(), Some(Entry::Task(_))) {
-            return None;
+        matches!(self.entries.front(), Some(Entry::Task(_))).then(|| self.remove_task(0))?
+    }
+
+    /// Takes the first task wherever it is.
+    fn find_task(&mut self) -> Option<Task> {
+        let at = self.entries.iter().position(|entry| matches!(entry, Entry::Task(_)))?;
+        self.remove_task(at)
+    }
+
+    fn remove_task(&mut self, at: usize) -> Option<Task> {
+        match self.entries.remove(at)? {
+            Entry::Task(task) => {
+                self.awaited -= 1;
+                Some(task)
+            }
+            Entry::One(..) | Entry::Job { .. } => None,
         }
-        match self.pop() {
-            Some(Entry::Task(task)) => Some(task),
-            Some(Entry::One(..) | Entry::Job { .. }) | None => None,
+    }
+
+    /// Takes the records that somebody waits for.
+    fn remove_jobs(&mut self) -> Vec<Entry> {
+        let entries = std::mem::take(&mut self.entries);
+        (self.bytes, self.awaited) = (0, 0);
+        let mut jobs = Vec::new();
+        for entry in entries {
+            match entry {
+                Entry::Job { .. } => jobs.push(entry),
+                Entry::One(..) | Entry::Task(_) => self.push(entry),
+            }
         }
+        jobs
     }
 
     /// Moves entries into `turn` up to the next task or about `room` bytes.
@@ -234,17 +259,14 @@ impl Queue {
         self.pushed(state);
     }
 
-    /// Queues a task behind the records of its lane. It is dropped if the history is closed.
-    pub(super) fn push_task(&self, lane: TaskLane, task: Task) {
+    /// Queues a task behind the records of sessions. It is dropped if the history is closed.
+    pub(super) fn push_task(&self, task: Task) {
         let mut state = self.lock();
         if state.closing {
             drop(state);
             return;
         }
-        match lane {
-            TaskLane::Fast => state.fast.push(Entry::Task(task)),
-            TaskLane::Slow => state.slow.push(Entry::Task(task)),
-        }
+        state.slow.push(Entry::Task(task));
         self.pushed(state);
     }
 
@@ -298,9 +320,12 @@ impl Queue {
         self.make_room();
     }
 
-    /// Puts entries back in front, to be tried again after `pause`.
-    pub(super) fn put_back(&self, entries: Vec<Entry>, pause: Duration) {
+    /// Puts entries back in front, to be tried again after `pause`. Returns all that somebody waits
+    /// for: nothing behind these entries can be stored before them.
+    pub(super) fn put_back(&self, entries: Vec<Entry>, pause: Duration) -> Vec<Entry> {
         let mut state = self.lock();
+        let mut awaited = state.fast.remove_jobs();
+        awaited.append(&mut state.slow.remove_jobs());
         for entry in entries.into_iter().rev() {
             let fast = entry.records().first().is_none_or(is_fast);
             if fast { &mut state.fast } else { &mut state.slow }.put_back(entry);
@@ -308,6 +333,7 @@ impl Queue {
         let now = Instant::now();
         state.since.get_or_insert(now);
         state.not_before = Some(now + pause);
+        awaited
     }
 
     /// Gives up everything that waits. Tells how many records that were.
@@ -373,11 +399,15 @@ impl State {
 
     /// Takes what is to be done next; something is there.
     fn turn(&mut self) -> Turn {
-        self.not_before = None;
-        let task = self.fast.pop_task().or_else(|| {
-            let alone = self.fast.entries.is_empty() || self.task_waited;
-            if alone { self.slow.pop_task() } else { None }
-        });
+        let task = if self.not_before.is_some() {
+            // What was said cannot be stored now; a task is no worse off for going first, and one
+            // that makes room is welcome.
+            self.slow.find_task()
+        } else if self.fast.entries.is_empty() || self.task_waited {
+            self.slow.pop_task()
+        } else {
+            None
+        };
         let turn = match task {
             Some(task) => {
                 self.task_waited = false;
@@ -386,6 +416,7 @@ impl State {
             None => {
                 let room = if self.fast.awaited > 0 { RIDER_BYTES } else { TURN_BYTES };
                 let mut turn = Vec::new();
+                self.not_before = None;
                 self.fast.take(&mut turn, TURN_BYTES);
                 self.slow.take(&mut turn, room);
                 self.task_waited = matches!(self.slow.entries.front(), Some(Entry::Task(_)));
@@ -397,13 +428,4 @@ impl State {
         }
         turn
     }
-}
-
-/// In which lane a task waits.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum TaskLane {
-    /// With what the arbiter needs.
-    Fast,
-    /// With what was said.
-    Slow,
 }

@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::error::StoreError;
 use super::open::{Lock, Opened, open};
-use super::queue::{Queue, TaskLane};
+use super::queue::Queue;
 use super::read::Reader;
 use super::record::{OpenRow, Record};
 use super::thread::{Health, Scribe};
@@ -99,20 +99,20 @@ impl Store {
         row: OpenRow,
         alive: impl FnOnce(u32, u64) -> bool + Send + 'static,
     ) -> Answer<()> {
-        self.ask(TaskLane::Slow, move |pen| pen.open_session(&row, alive))
+        self.ask(move |pen| pen.open_session(&row, alive))
     }
 
     /// Gives a session the person's title, which no title of the back end replaces. An empty one
     /// gives it back to the back end.
     pub fn rename_session(&self, session: SessionId, title: String) -> Answer<()> {
-        self.ask(TaskLane::Slow, move |pen| pen.rename_session(&session, &title))
+        self.ask(move |pen| pen.rename_session(&session, &title))
     }
 
     /// Deletes raw lines older than `before` and tells how many. Others can write meanwhile.
     pub async fn prune_lines(&self, before: Wall) -> Result<u64, StoreError> {
         let mut pruned = 0;
         loop {
-            let some = self.ask(TaskLane::Slow, move |pen| pen.prune_lines(before)).await?;
+            let some = self.ask(move |pen| pen.prune_lines(before)).await?;
             if some == 0 {
                 return Ok(pruned);
             }
@@ -157,14 +157,13 @@ impl Store {
     /// Does something on the writing thread and brings back what came out.
     pub(super) fn ask<T: Send + 'static>(
         &self,
-        lane: TaskLane,
         work: impl FnOnce(&mut Pen) -> Result<T, StoreError> + Send + 'static,
     ) -> Answer<T> {
         let (sender, answer) = oneshot::channel();
         let task = move |pen: &mut Pen| {
             let _ = sender.send(work(pen));
         };
-        self.queue.push_task(lane, Box::new(task));
+        self.queue.push_task(Box::new(task));
         Answer(answer)
     }
 }

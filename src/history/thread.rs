@@ -159,12 +159,12 @@ impl Scribe {
     /// Nothing can be stored now: refuses what somebody waits for and keeps the rest.
     fn hold(&mut self, entries: Vec<Entry>, error: &StoreError) {
         let failure = Failure::from(error);
-        let (jobs, rest): (Vec<_>, Vec<_>) =
+        let (mut jobs, rest): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| matches!(entry, Entry::Job { .. }));
-        self.queue.settled(&jobs);
         if !rest.is_empty() {
-            self.queue.put_back(rest, self.pause);
+            jobs.append(&mut self.queue.put_back(rest, self.pause));
         }
+        self.queue.settled(&jobs);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         self.health.send_if_modified(|health| {
             let news = health.trouble.as_ref() != Some(&failure);

@@ -30,6 +30,44 @@ pub struct Item {
     pub body: Body,
 }
 
+/// Bytes that an item takes besides its texts, about.
+const ITEM_BYTES: usize = 200;
+
+impl Item {
+    /// About how many bytes it takes in memory.
+    pub fn bytes(&self) -> usize {
+        ITEM_BYTES
+            + match &self.body {
+                Body::Prompt { text, .. }
+                | Body::Text { text }
+                | Body::Thinking { text }
+                | Body::Notice { text, .. } => text.len(),
+                Body::Raw { line } => line.len(),
+                Body::Tool(tool) => {
+                    let result = tool.result.as_ref().map_or(0, |result| {
+                        let lines = result.hunks.iter().flat_map(|hunk| &hunk.lines);
+                        result.text.len() + lines.map(|line| line.len() + 24).sum::<usize>()
+                    });
+                    value_bytes(&tool.input) + result
+                }
+                Body::Todo { entries } => entries.iter().map(|entry| entry.text.len() + 24).sum(),
+                Body::TurnEnd(_) => 0,
+            }
+    }
+}
+
+/// About how many bytes a JSON value takes in memory.
+pub fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 24,
+        Value::Array(all) => all.iter().map(value_bytes).sum(),
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| key.len() + 24 + value_bytes(value)).sum()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 16,
+    }
+}
+
 /// What an item is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -63,17 +63,17 @@ actions! {
         ResizeDown = "resize-down", "move the border down";
         ResizeUp = "resize-up", "move the border up";
         ResizeRight = "resize-right", "move the border right";
-        SwapNext = "swap-next", "swap with the next pane";
-        SwapPrevious = "swap-previous", "swap with the previous pane";
+        SwapNext = "swap-next", "swap with the next";
+        SwapPrevious = "swap-previous", "swap with the previous";
         NextLayout = "next-layout", "next layout";
         LayoutEven = "layout-even", "even layout";
-        LayoutMainLeft = "layout-main-left", "main pane at the left";
-        LayoutMainTop = "layout-main-top", "main pane at the top";
+        LayoutMainLeft = "layout-main-left", "main pane left";
+        LayoutMainTop = "layout-main-top", "main pane on top";
         Interrupt = "interrupt", "interrupt the agent";
         CycleMode = "cycle-mode", "next permission mode";
         Model = "model", "another model";
-        Unqueue = "unqueue", "take back the last queued prompt";
-        Todo = "todo", "fold the list of things to do";
+        Unqueue = "unqueue", "take a prompt back";
+        Todo = "todo", "fold the to-do list";
         StopAgent = "stop-agent", "stop the agent";
         RestartAgent = "restart-agent", "restart the agent";
         RemoveAgent = "remove-agent", "remove the agent";
@@ -131,6 +131,9 @@ actions! {
         ToEnd = "to-end", "newest line";
         PreviousPrompt = "previous-prompt", "prompt before";
         NextPrompt = "next-prompt", "prompt after";
+        Search = "search", "look for words";
+        NextMatch = "next-match", "next match";
+        PreviousMatch = "previous-match", "match before";
         Leave = "leave", "back to the prompt";
     }
 }

@@ -129,7 +129,7 @@ pub enum Input {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Ask the engine.
-    Send(ToEngine),
+    Send(Box<ToEngine>),
     /// Put a text on the clipboard.
     Copy(String),
     /// Ring the terminal's bell.
@@ -264,11 +264,7 @@ impl App {
         };
         let covered = !self.layers.is_empty();
         let panes = self.chrome.panes.iter().filter(|_| !covered);
-        let layer = self.layers.last().and_then(|layer| match layer {
-            Layer::Inbox(inbox) => inbox.wakes_at(now),
-            other if other.ages(&self.bench) => Some(now.after(1_000)),
-            _ => None,
-        });
+        let layer = self.layers.last().and_then(|layer| layer.wakes_at(now, &self.bench));
         panes
             .filter_map(|(slot, _)| pane(slot))
             .chain(layer)
@@ -352,7 +348,7 @@ impl App {
                 self.awaited.pop_front();
             }
         }
-        self.effects.push(Effect::Send(ToEngine { id, command }));
+        self.effects.push(Effect::Send(Box::new(ToEngine { id, command })));
     }
 
     fn leave(&mut self) {

@@ -33,7 +33,7 @@ impl App {
         }
     }
 
-    fn snapshot(&mut self, snapshot: Snapshot) {
+    fn snapshot(&mut self, mut snapshot: Snapshot) {
         self.redraw = Redraw::Now;
         self.seq = snapshot.seq;
         self.bench = Bench::of(&snapshot);
@@ -45,11 +45,11 @@ impl App {
             self.panes.remove(&agent);
             self.layout.remove(agent);
         }
-        for agent in &snapshot.agents {
+        for agent in std::mem::take(&mut snapshot.agents) {
             let id = agent.info.id;
             let pane = self.panes.entry(id).or_insert_with(|| Pane::new(id, &root));
             pane.set_root(&root);
-            pane.reset(&agent.items, agent.more_before);
+            pane.reset(agent.items, agent.more_before);
             pane.set_asks(self.bench.asks_of(id), &root);
         }
         if self.ready {
@@ -77,13 +77,13 @@ impl App {
                 self.layout_changed();
             }
             Event::ItemChanged { agent, item } => {
-                self.with_pane(agent, |pane| pane.item(&item));
+                self.with_pane(agent, |pane| pane.item(*item));
             }
             Event::TextAppended { agent, item, text } => {
-                self.with_pane(agent, |pane| pane.append(item, &text));
+                self.with_pane(agent, |pane| pane.append(item, text));
             }
             Event::TranscriptReset { agent, items, more_before } => {
-                self.with_pane(agent, |pane| pane.reset(&items, more_before));
+                self.with_pane(agent, |pane| pane.reset(items, more_before));
             }
             Event::AskOpened { ask } => {
                 self.refresh_asks(ask.agent);
@@ -123,7 +123,7 @@ impl App {
             }
             (Tag::Older(agent), Reply::Failed(failure)) => {
                 if let Some(pane) = self.panes.get_mut(&agent) {
-                    pane.older_failed();
+                    pane.older(Vec::new(), false);
                 }
                 self.failed(&failure);
             }

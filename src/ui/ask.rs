@@ -12,7 +12,7 @@ mod view;
 use self::body::{BodyLine, Kind};
 use self::questions::Questions;
 pub use self::view::{AskView, Focus};
-use super::action::{Action, AskAction, Context, FieldAction, QuestionAction};
+use super::action::{Action, AskAction, Context, FieldAction, InboxAction, QuestionAction};
 use super::field::Field;
 use super::keymap::{Chord, Keymap};
 use super::text::{fit, harmless, width};
@@ -26,6 +26,18 @@ use crate::model::transcript::Level;
 
 /// How long an ask is on the screen before a key can answer it, in milliseconds.
 pub const ARM_MS: u64 = 300;
+
+/// A panel with fewer rows shows its most important keys only.
+const LOW: u16 = 10;
+
+/// Where an ask is shown, which decides what can be done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// In its pane: everything.
+    Pane,
+    /// In the inbox: permissions can be answered, for the rest there is the pane.
+    Inbox,
+}
 
 /// What a line that is being typed is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,17 +170,17 @@ impl AskPanel {
 
     /// Works on questions. Leaving is the pane's.
     pub fn act_question(&mut self, action: QuestionAction) -> Vec<Wish> {
-        match action {
-            QuestionAction::Reason => {
-                self.entry = Some((Purpose::Reason { interrupt: false }, Field::default()));
-                Vec::new()
-            }
-            QuestionAction::Own => self.begin_own_words(),
-            QuestionAction::Choose if self.questions.is_at_own_words() => self.begin_own_words(),
-            other => match self.questions.act(other) {
-                Some(answers) => self.answer(AskAnswer::Answers(answers)),
-                None => Vec::new(),
-            },
+        if action == QuestionAction::Reason {
+            self.entry = Some((Purpose::Reason { interrupt: false }, Field::default()));
+            return Vec::new();
+        }
+        let own = action == QuestionAction::Choose && self.questions.is_at_own_words();
+        if own || action == QuestionAction::Own {
+            return self.begin_own_words();
+        }
+        match self.questions.act(action) {
+            Some(answers) => self.answer(AskAnswer::Answers(answers)),
+            None => Vec::new(),
         }
     }
 
@@ -200,11 +212,18 @@ impl AskPanel {
 
     /// Learns its width and says how many rows it wants, at most `most`, with its border. From the
     /// first call on it counts as being on the screen.
-    pub fn measure(&mut self, now: Mono, room: u16, most: u16, keymap: &Keymap) -> u16 {
+    pub fn measure(
+        &mut self,
+        now: Mono,
+        stand: Stand,
+        (room, most): (u16, u16),
+        keymap: &Keymap,
+    ) -> u16 {
         self.shown_at.get_or_insert(now);
         let room = usize::from(room.saturating_sub(4)).max(8);
         self.rows = self.content(room);
-        self.hints = self.lay_hints(room, keymap);
+        self.hints = self.lay_hints(stand, room, keymap);
+        self.hints.truncate(if most < LOW { 1 } else { 3 });
         let around = 2 + self.hints.len() + usize::from(self.entry.is_some());
         let wanted = u16::try_from(self.rows.len() + around).unwrap_or(u16::MAX);
         let height = wanted.min(most);
@@ -248,17 +267,29 @@ impl AskPanel {
         }
     }
 
-    fn lay_hints(&self, room: usize, keymap: &Keymap) -> Vec<Vec<(String, String)>> {
+    fn lay_hints(&self, stand: Stand, room: usize, keymap: &Keymap) -> Vec<Vec<(String, String)>> {
         let plan = matches!(self.ask.kind, AskKind::Plan(_));
         let ask = |action, label: &str| (Context::Ask, Action::Ask(action), label.to_owned());
         let question =
             |action, label: &str| (Context::Questions, Action::Questions(action), label.to_owned());
         let field = |action, label: &str| (Context::Field, Action::Field(action), label.to_owned());
-        let wanted = match self.place() {
-            Context::Field => {
+        let inbox = |action, label: &str| (Context::Inbox, Action::Inbox(action), label.to_owned());
+        let always = fit(&format!("always {}", self.rule_label()), room.saturating_sub(4));
+        let has_rule = !self.ask.suggestions.is_empty();
+        let wanted = match (stand, self.place()) {
+            (Stand::Inbox, Context::Ask) if !plan => {
+                let mut wanted = vec![inbox(InboxAction::AllowOnce, "once")];
+                if has_rule {
+                    wanted.push(inbox(InboxAction::AllowAlways, &always));
+                }
+                wanted.push(inbox(InboxAction::Deny, "deny"));
+                wanted
+            }
+            (Stand::Inbox, _) => Vec::new(),
+            (Stand::Pane, Context::Field) => {
                 vec![field(FieldAction::Accept, "send"), field(FieldAction::Cancel, "back")]
             }
-            Context::Questions => {
+            (Stand::Pane, Context::Questions) => {
                 let mut wanted = vec![question(QuestionAction::Choose, "choose")];
                 if self.questions.is_multi() {
                     wanted.push(question(QuestionAction::Toggle, "mark"));
@@ -270,13 +301,12 @@ impl AskPanel {
                 wanted.push(question(QuestionAction::Reason, "refuse"));
                 wanted
             }
-            _ => {
+            (Stand::Pane, _) => {
                 let (once, deny) =
                     if plan { ("approve", "keep planning") } else { ("once", "deny") };
                 let mut wanted = vec![ask(AskAction::AllowOnce, once)];
-                if !self.ask.suggestions.is_empty() {
-                    let label = format!("always {}", self.rule_label());
-                    wanted.push(ask(AskAction::AllowAlways, &fit(&label, room.saturating_sub(4))));
+                if has_rule {
+                    wanted.push(ask(AskAction::AllowAlways, &always));
                 }
                 if self.rules() > 1 {
                     wanted.push(ask(AskAction::NextRule, "other rule"));

@@ -412,7 +412,7 @@ mod tests {
         };
         let command = Box::new(Command::StartAgent { spec });
         let wish = Wish::Ask { command, tag: Tag::NewAgent };
-        assert_eq!(dialog.act(FormAction::Start), [wish.clone()]);
+        assert_eq!(dialog.act(FormAction::Start), std::slice::from_ref(&wish));
         assert_eq!(dialog.act(FormAction::Start), [], "it is asked for only once");
         let failure = Failure::new(FailureKind::AgentStart, "claude is not installed");
         assert_eq!(dialog.answered(Reply::Failed(failure)), []);

@@ -9,11 +9,11 @@ use super::field::Field;
 use super::keymap::{Chord, Keymap};
 use super::layer::{Scene, frame};
 use super::rows::Rows;
-use super::text::width;
+use super::text::{fit, width};
 use super::wish::Wish;
 
 /// Cells of the keys' column.
-const KEYS: usize = 24;
+const KEYS: usize = 22;
 
 /// The help view.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +23,7 @@ pub struct Help {
 }
 
 enum Line {
-    Title(&'static str),
+    Title(String),
     Key { keys: String, what: String },
     Blank,
 }
@@ -103,7 +103,8 @@ impl Help {
                     let column = width(keys).max(keys_room) + 2;
                     buf.set_stringn(list.x, y, keys, room, theme.accent);
                     let x = list.x + u16::try_from(column.min(room)).unwrap_or(0);
-                    buf.set_stringn(x, y, what, room.saturating_sub(column), theme.text);
+                    let left = room.saturating_sub(column);
+                    buf.set_stringn(x, y, fit(what, left), left, theme.text);
                 }
                 Line::Blank => {}
             }
@@ -126,7 +127,8 @@ impl Help {
         for place in Context::ALL {
             let mut rows: Vec<(super::action::Action, Vec<String>)> = Vec::new();
             for binding in keymap.of(place) {
-                let keys = keymap.spell(place, &binding.keys);
+                let keys: Vec<_> = binding.keys.iter().map(ToString::to_string).collect();
+                let keys = keys.join(" ");
                 match rows.iter_mut().find(|(action, _)| *action == binding.action) {
                     Some((_, all)) => all.push(keys),
                     None => rows.push((binding.action, vec![keys])),
@@ -148,7 +150,12 @@ impl Help {
             if !lines.is_empty() {
                 lines.push(Line::Blank);
             }
-            lines.push(Line::Title(place.title()));
+            let title = if place == Context::Command {
+                format!("After {}", keymap.prefix())
+            } else {
+                place.title().to_owned()
+            };
+            lines.push(Line::Title(title));
             lines.extend(
                 rows.into_iter()
                     .map(|(action, keys)| Line::Key { keys, what: action.what().to_owned() }),

@@ -9,7 +9,7 @@ use ratatui::widgets::Widget;
 
 use super::action::{Action, AskAction, Context, InboxAction, ListAction};
 use super::age::age;
-use super::ask::{AskPanel, AskView, Focus, headline};
+use super::ask::{AskPanel, AskView, Focus, Stand, headline};
 use super::bench::Bench;
 use super::layer::{Scene, frame, hints};
 use super::rows::Rows;
@@ -97,7 +97,9 @@ impl Inbox {
         let room = inner.height.saturating_sub(list + 2);
         let now = scene.now.mono;
         self.panel_height = match &mut self.panel {
-            Some(panel) if room >= 4 => panel.measure(now, inner.width, room, scene.keymap),
+            Some(panel) if room >= 4 => {
+                panel.measure(now, Stand::Inbox, (inner.width, room), scene.keymap)
+            }
             Some(_) | None => 0,
         };
     }

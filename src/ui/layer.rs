@@ -23,14 +23,14 @@ use super::picker::{Picker, PickerView};
 use super::theme::Theme;
 use super::wish::{Answered, Tag, Wish};
 use crate::engine::command::Reply;
-use crate::model::time::Now;
+use crate::model::time::{Mono, Now};
 
 /// A view over the bench.
 pub enum Layer {
     /// All that waits for the person.
-    Inbox(Inbox),
+    Inbox(Box<Inbox>),
     /// Who holds which file.
-    Locks(Locks),
+    Locks(Box<Locks>),
     /// Something to choose from.
     Menu(Menu),
     /// All keys.
@@ -148,9 +148,7 @@ impl Layer {
             | Tag::PickerPreview(_)
             | Tag::PickerBench
             | Tag::PickerResume
-            | Tag::PickerRename(_) => {
-                matches!(self, Self::Picker(_))
-            }
+            | Tag::PickerRename(_) => matches!(self, Self::Picker(_)),
             Tag::NewAgent => matches!(self, Self::Dialog(_)),
             Tag::Nobody | Tag::Older(_) | Tag::Answer(_) => false,
         }
@@ -218,9 +216,14 @@ impl Layer {
         matches!(self, Self::Picker(_) | Self::Locks(_))
     }
 
-    /// Whether what it shows grows old by itself.
-    pub fn ages(&self, bench: &Bench) -> bool {
-        matches!(self, Self::Locks(_)) && !bench.leases.is_empty()
+    /// When it will look different by itself. Ages in the locks view grow by the second.
+    pub fn wakes_at(&self, now: Mono, bench: &Bench) -> Option<Mono> {
+        match self {
+            Self::Inbox(inbox) => inbox.wakes_at(now),
+            Self::Locks(_) => (!bench.leases.is_empty()).then(|| now.after(1_000)),
+            Self::Menu(_) | Self::Help(_) | Self::Dialog(_) | Self::Confirm(_) => None,
+            Self::Picker(_) => None,
+        }
     }
 }
 

@@ -15,10 +15,14 @@ use crate::model::transcript::Level;
 /// Lines of a notice at most.
 const LINES: usize = 4;
 
+/// How long a notice stays whatever the person does, in milliseconds.
+const READ_MS: u64 = 2_000;
+
 /// The sentence on the screen.
 #[derive(Debug, Clone, Default)]
 pub struct Notices {
     shown: Option<(Level, String, Mono)>,
+    said: Mono,
 }
 
 impl Notices {
@@ -33,6 +37,7 @@ impl Notices {
             Level::Warn => 10_000,
             Level::Error => 20_000,
         };
+        self.said = now;
         self.shown = Some((level, harmless(text).into_owned(), now.after(ms)));
     }
 
@@ -45,9 +50,11 @@ impl Notices {
         old
     }
 
-    /// Takes the sentence away; says whether there was one.
-    pub fn clear(&mut self) -> bool {
-        self.shown.take().is_some()
+    /// The person goes on: what could be read by now goes away.
+    pub fn go_on(&mut self, now: Mono) {
+        if now.since(self.said) >= READ_MS {
+            self.shown = None;
+        }
     }
 
     /// When the sentence goes away.
@@ -65,7 +72,7 @@ impl Notices {
         for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
             rows.extend(wrap::rows(line, room).into_iter().map(|row| &line[row]));
         }
-        rows.truncate(LINES.min(usize::from(area.height)));
+        rows.truncate(LINES.min(usize::from(area.height / 5).max(1)));
         let (sign, style) = match level {
             Level::Info => ("·", theme.text),
             Level::Warn => ("!", theme.warn),

@@ -16,7 +16,8 @@ use self::notes::Note;
 pub use self::title::mark_style;
 pub use self::view::{EmptyView, PaneView};
 use super::action::{AskAction, Context, FieldAction, PromptAction, QuestionAction, ReadAction};
-use super::ask::AskPanel;
+use super::ask::{AskPanel, Stand};
+use super::field::Field;
 use super::keymap::{Chord, Keymap};
 use super::prompt::{Edit, Prompt};
 use super::theme::Theme;
@@ -49,6 +50,14 @@ pub enum Keys {
     Ask,
     /// The transcript.
     Read,
+}
+
+/// Words that the person looks for in the transcript.
+#[derive(Debug, Clone)]
+struct Search {
+    field: Field,
+    found: usize,
+    typing: bool,
 }
 
 /// Where the parts of a pane are; empty ones are not there.
@@ -92,6 +101,7 @@ pub struct Pane {
     todo_folded: bool,
     notes: Vec<Note>,
     parts: Parts,
+    search: Option<Search>,
     escaped: Option<Mono>,
     typed: Option<Mono>,
 }
@@ -112,6 +122,7 @@ impl Pane {
             todo_folded: false,
             notes: Vec::new(),
             parts: Parts::default(),
+            search: None,
             escaped: None,
             typed: None,
         }
@@ -123,34 +134,29 @@ impl Pane {
     }
 
     /// Another transcript.
-    pub fn reset(&mut self, items: &[Item], more_before: bool) {
-        for item in items {
+    pub fn reset(&mut self, items: Vec<Item>, more_before: bool) {
+        for item in &items {
             if let Body::Prompt { text, from: Speaker::Person } = &item.body {
                 self.prompt.remember(text);
             }
         }
-        self.transcript.apply(Change::Reset { items: items.to_vec(), more_before });
+        self.transcript.apply(Change::Reset { items, more_before });
     }
 
     /// An item is new, or is this now.
-    pub fn item(&mut self, item: &Item) {
-        self.transcript.apply(Change::Item(item.clone()));
+    pub fn item(&mut self, item: Item) {
+        self.transcript.apply(Change::Item(item));
     }
 
     /// The text of an item has grown.
-    pub fn append(&mut self, item: ItemId, text: &str) {
-        self.transcript.apply(Change::Append { item, text: text.to_owned() });
+    pub fn append(&mut self, item: ItemId, text: String) {
+        self.transcript.apply(Change::Append { item, text });
     }
 
-    /// Older items came.
+    /// Older items came. None are none: nothing more is asked for.
     pub fn older(&mut self, items: Vec<Item>, more_before: bool) {
         let more_before = more_before && !items.is_empty();
         self.transcript.apply(Change::Older { items, more_before });
-    }
-
-    /// Older items did not come; the rest of the transcript is gone or cannot be read.
-    pub fn older_failed(&mut self) {
-        self.transcript.apply(Change::Older { items: Vec::new(), more_before: false });
     }
 
     /// What has to be asked of the engine so that the person can scroll on.
@@ -159,12 +165,9 @@ impl Pane {
             return None;
         }
         self.transcript.asked_older();
-        let command = Command::ReadTranscript {
-            session: info.session_id.clone(),
-            before: self.transcript.first_id(),
-            limit: OLDER,
-        };
-        Some(Wish::Ask { command: Box::new(command), tag: Tag::Older(self.agent) })
+        let (session, before) = (info.session_id.clone(), self.transcript.first_id());
+        let command = Box::new(Command::ReadTranscript { session, before, limit: OLDER });
+        Some(Wish::Ask { command, tag: Tag::Older(self.agent) })
     }
 
     /// The asks of the agent are these now, oldest first.
@@ -248,32 +251,39 @@ impl Pane {
     pub fn place(&self) -> Context {
         match (self.keys, &self.ask) {
             (Keys::Ask, Some(ask)) => ask.place(),
+            (Keys::Read, _) if self.is_searching() => Context::Field,
             (Keys::Read, _) => Context::Read,
             (Keys::Prompt | Keys::Ask, _) => Context::Prompt,
         }
     }
 
-    /// Whether a line is being typed, so that a bound character is a character.
-    pub fn is_typing(&self) -> bool {
-        matches!(self.place(), Context::Prompt | Context::Field)
-    }
-
     /// Takes a key that is bound to nothing.
     pub fn key(&mut self, now: Mono, chord: Chord) {
         match (self.keys, &mut self.ask) {
-            (Keys::Ask, Some(ask)) => ask.key(chord),
-            (Keys::Prompt, _) | (Keys::Ask, None) => {
+            (Keys::Ask, Some(ask)) if ask.place() == Context::Field => ask.key(chord),
+            (Keys::Prompt | Keys::Ask, _) => {
                 if let Some(c) = chord.typed() {
+                    // A letter that answers nothing begins a prompt; the rest of the word must not
+                    // answer anything either.
+                    if self.keys == Keys::Ask {
+                        self.leave_ask();
+                    }
                     self.typed = Some(now);
                     self.prompt.type_char(c);
                 }
             }
-            (Keys::Read, _) => {}
+            (Keys::Read, _) => self.type_search(|field| {
+                field.key(chord);
+            }),
         }
     }
 
     /// Takes a pasted text.
     pub fn paste(&mut self, now: Mono, text: &str) {
+        if self.keys == Keys::Read && self.is_searching() {
+            self.type_search(|field| field.paste(text));
+            return;
+        }
         if self.keys == Keys::Ask && self.ask.as_mut().is_some_and(|ask| ask.paste(text)) {
             return;
         }
@@ -341,13 +351,26 @@ impl Pane {
     pub fn act_read(&mut self, action: ReadAction) -> Vec<Wish> {
         match action {
             ReadAction::Up => {
-                self.transcript.select_prev();
+                if !self.transcript.select_prev() {
+                    self.transcript.scroll(-1);
+                }
             }
             ReadAction::Down => {
-                self.transcript.select_next();
+                if !self.transcript.select_next() {
+                    self.transcript.scroll(1);
+                }
             }
             ReadAction::Toggle => {
                 self.transcript.toggle_fold();
+            }
+            ReadAction::Search => {
+                self.search = Some(Search { field: Field::default(), found: 0, typing: true });
+            }
+            ReadAction::NextMatch => {
+                self.transcript.next_match();
+            }
+            ReadAction::PreviousMatch => {
+                self.transcript.prev_match();
             }
             ReadAction::Copy => {
                 return self.transcript.copy_selected().map(Wish::Copy).into_iter().collect();
@@ -358,7 +381,11 @@ impl Pane {
             ReadAction::ToEnd => self.transcript.to_end(),
             ReadAction::PreviousPrompt => self.transcript.prev_prompt(),
             ReadAction::NextPrompt => self.transcript.next_prompt(),
-            ReadAction::Leave => self.keys = Keys::Prompt,
+            ReadAction::Leave => {
+                self.end_search();
+                self.transcript.select_none();
+                self.keys = Keys::Prompt;
+            }
         }
         Vec::new()
     }
@@ -389,8 +416,15 @@ impl Pane {
         if ask.is_armed(now) { ask.act_question(action) } else { Vec::new() }
     }
 
-    /// Ends the line that is typed in the ask.
+    /// Ends the line that is typed: the words to look for, or those for the ask.
     pub fn act_field(&mut self, action: FieldAction) -> Vec<Wish> {
+        if self.keys == Keys::Read {
+            match (action, &mut self.search) {
+                (FieldAction::Accept, Some(search)) if search.found > 0 => search.typing = false,
+                (FieldAction::Accept | FieldAction::Cancel, _) => self.end_search(),
+            }
+            return Vec::new();
+        }
         self.ask.as_mut().map(|ask| ask.act_field(action)).unwrap_or_default()
     }
 
@@ -412,6 +446,14 @@ impl Pane {
             self.answer();
         } else if inside(self.parts.prompt) {
             self.leave_ask();
+        } else if inside(self.parts.transcript)
+            && let Some(item) = self.transcript.item_at(row - self.parts.transcript.y)
+        {
+            self.transcript.select(item);
+            self.transcript.toggle_fold();
+            if self.keys != Keys::Read {
+                self.transcript.select_none();
+            }
         }
     }
 
@@ -447,6 +489,7 @@ impl Pane {
         let mut left = inner.height.saturating_sub(prompt + rule);
 
         self.notes = notes::of(around, &self.prompt);
+        self.notes.extend(self.search.as_ref().map(notes::search));
         let notes = u16::try_from(self.notes.len()).unwrap_or(0).min(left / 3);
         left -= notes;
         let ask = self.measure_ask(around, inner.width, left);
@@ -456,7 +499,7 @@ impl Pane {
             .latest_todo()
             .map_or(0, |entries| todo::rows(entries, self.todo_folded, left, text.width));
         left -= todo;
-        self.transcript.measure(Size::new(text.width, left), around.theme);
+        self.transcript.measure(Size { width: text.width, height: left }, around.theme);
 
         let mut y = inner.y;
         let mut take = |from: Rect, height: u16| {
@@ -486,7 +529,23 @@ impl Pane {
             ask.hide();
             return 0;
         }
-        ask.measure(around.now, width, most, around.keymap)
+        ask.measure(around.now, Stand::Pane, (width, most), around.keymap)
+    }
+
+    fn is_searching(&self) -> bool {
+        self.search.as_ref().is_some_and(|search| search.typing)
+    }
+
+    fn type_search(&mut self, change: impl FnOnce(&mut Field)) {
+        if let Some(search) = self.search.as_mut().filter(|search| search.typing) {
+            change(&mut search.field);
+            search.found = self.transcript.search(search.field.text());
+        }
+    }
+
+    fn end_search(&mut self) {
+        self.search = None;
+        self.transcript.search("");
     }
 
     fn leave_ask(&mut self) -> Vec<Wish> {

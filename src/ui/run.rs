@@ -9,11 +9,13 @@
 mod suspend;
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossterm::event::{Event, EventStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use ratatui::layout::Rect;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -46,6 +48,9 @@ const LAZY_FRAME: Duration = Duration::from_millis(33);
 
 /// How long the terminal has to say which keyboard it has.
 const PROBE: Duration = Duration::from_millis(120);
+
+/// How long to wait for a panic to be told, at a time.
+const PANIC: Duration = Duration::from_millis(20);
 
 /// How long the last commands may take to reach the engine.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -207,10 +212,8 @@ impl Driver {
             if let Some(exit) = self.input(input).await? {
                 return Ok(Some(exit));
             }
-            if let Keyboard::Open(events) = &mut self.keyboard
-                && let Some(Some(Ok(event))) = events.next().now_or_never()
-            {
-                next = Some(event);
+            if let Keyboard::Open(events) = &mut self.keyboard {
+                next = at_hand(events).await;
             }
         }
         if let Some(event) = next {
@@ -254,7 +257,7 @@ impl Driver {
         let mut left = None;
         for effect in effects {
             match effect {
-                Effect::Send(message) => self.outgoing.push_back(message),
+                Effect::Send(message) => self.outgoing.push_back(*message),
                 Effect::Copy(text) => self.screen.copy(&text)?,
                 Effect::Bell => self.screen.bell()?,
                 Effect::Redraw => self.screen.forget()?,
@@ -284,6 +287,16 @@ impl Driver {
     }
 
     fn draw(&mut self) -> io::Result<()> {
+        if !self.screen.is_ours() {
+            // A panic elsewhere gave the terminal back; what it says must not be drawn over.
+            if !self.screen.was_panic_said() {
+                self.frame = Some(Instant::now() + PANIC);
+                return Ok(());
+            }
+            self.screen.take_back()?;
+            let text = "a part of benchdog failed; what it said is behind this screen";
+            self.app.tell(Level::Error, text);
+        }
         let effects = draw(&mut self.app, &mut self.screen, now(self.start))?;
         self.outgoing.extend(effects.into_iter().filter_map(message_of));
         self.frame = None;
@@ -308,6 +321,16 @@ impl Driver {
     }
 }
 
+/// The next event of the terminal if it is there already. The stream must not be asked on behalf of
+/// anybody but this task: it wakes only the first who asked.
+async fn at_hand(events: &mut EventStream) -> Option<Event> {
+    poll_fn(|context| match events.poll_next_unpin(context) {
+        Poll::Ready(event) => Poll::Ready(event.and_then(Result::ok)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
 /// Measures and draws one frame; says what measuring wants.
 fn draw(app: &mut App, screen: &mut Screen, now: Now) -> io::Result<Vec<Effect>> {
     let size = screen.size()?;
@@ -320,7 +343,7 @@ fn draw(app: &mut App, screen: &mut Screen, now: Now) -> io::Result<Vec<Effect>>
 
 fn message_of(effect: Effect) -> Option<ToEngine> {
     match effect {
-        Effect::Send(message) => Some(message),
+        Effect::Send(message) => Some(*message),
         Effect::Copy(_) | Effect::Bell | Effect::Redraw | Effect::Suspend | Effect::Leave(_) => {
             None
         }

@@ -131,24 +131,32 @@ fn short_root(root: &str) -> String {
     fit(&format!("…/{}", parts.join("/")), 30)
 }
 
-/// Where the tabs of the agents go in a line. If not all fit, those around the focused one do.
+/// Cells of a tab besides its name, and of the shortest tab: a mark and a letter.
+const TAB: (usize, usize) = (5, 4);
+
+/// Where the tabs of the agents go in a line. If they do not all fit, all but the focused one become
+/// shorter; if even that does not help, those around the focused one are there.
 pub fn tabs(agents: &[AgentInfo], focused: Option<AgentId>, area: Rect) -> Vec<Spot> {
     let room = usize::from(area.width);
-    let all: usize = agents.iter().map(|agent| width(&agent.name) + 5).sum();
-    let each = (room / agents.len().max(1)).saturating_sub(5).max(3);
-    let names: Vec<usize> = agents
-        .iter()
-        .map(|agent| if all > room { width(&agent.name).min(each) } else { width(&agent.name) })
-        .collect();
     let here = agents.iter().position(|agent| Some(agent.id) == focused).unwrap_or(0);
+    let mut wide: Vec<_> = agents.iter().map(|agent| width(&agent.name) + TAB.0).collect();
+    let all: usize = wide.iter().sum();
+    if all > room {
+        let mine = wide.get(here).copied().unwrap_or(0);
+        let others = agents.len().saturating_sub(1).max(1);
+        let each = (room.saturating_sub(mine) / others).max(TAB.1);
+        for (index, wide) in wide.iter_mut().enumerate() {
+            *wide = if index == here { mine.min(room) } else { (*wide).min(each) };
+        }
+    }
     let mut first = 0;
-    while first < here && names[first..=here].iter().map(|name| name + 5).sum::<usize>() > room {
+    while first < here && wide[first..=here].iter().sum::<usize>() > room {
         first += 1;
     }
     let mut spots = Vec::new();
     let mut x = area.x;
-    for (agent, name) in agents.iter().zip(names).skip(first) {
-        let wide = u16::try_from(name + 5).unwrap_or(u16::MAX);
+    for (agent, wide) in agents.iter().zip(wide).skip(first) {
+        let wide = u16::try_from(wide).unwrap_or(u16::MAX);
         if wide > area.right().saturating_sub(x) {
             break;
         }
@@ -171,21 +179,26 @@ pub fn draw_tabs(
             continue;
         };
         let here = Some(agent.id) == focused;
+        let wide = usize::from(rect.width);
+        let name = harmless(&agent.name);
         let (open, close) = if here { ("[", "]") } else { (" ", " ") };
-        let name = fit(&harmless(&agent.name), usize::from(rect.width.saturating_sub(5)));
+        let (gap, name) = if wide < TAB.0 + 2 && wide < width(&name) + TAB.0 {
+            ("", name.chars().take(wide.saturating_sub(3)).collect())
+        } else {
+            (" ", fit(&name, wide.saturating_sub(TAB.0)))
+        };
         let dim = if here { theme.accent } else { theme.dim };
         let name_style = if here { theme.agent(agent.id.0) } else { theme.bar };
         let mut x = rect.x;
         for (text, style) in [
             (open, dim),
             (mark(agent.state), mark_style(agent.state, theme)),
-            (" ", dim),
+            (gap, dim),
             (&name, name_style),
             (close, dim),
         ] {
-            x = buf
-                .set_stringn(x, rect.y, text, usize::from(rect.right().saturating_sub(x)), style)
-                .0;
+            let left = usize::from(rect.right().saturating_sub(x));
+            x = buf.set_stringn(x, rect.y, text, left, style).0;
         }
     }
 }
@@ -284,5 +297,9 @@ mod tests {
         let spots = tabs(&agents, Some(AgentId(8)), area);
         assert_eq!(spots.last().map(|spot| spot.1), Some(Target::Agent(AgentId(8))));
         assert!(spots.iter().all(|(rect, _)| rect.right() <= 40));
+        let mut buf = Buffer::empty(area);
+        draw_tabs(&agents, Some(AgentId(8)), &spots, &mut buf, &Theme::plain());
+        let line: String = (0..40).map(|x| buf[(x, 0)].symbol()).collect();
+        assert_eq!(line.trim_end(), " ○a  ○a  ○a  ○a  ○a  ○a [○ a-long-name]");
     }
 }

@@ -23,7 +23,7 @@ use crossterm::terminal::{
 };
 use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
-use ratatui::layout::Size;
+use ratatui::layout::{Rect, Size};
 use ratatui::{Frame, Terminal};
 
 pub use self::probe::{Probe, probe};
@@ -36,6 +36,9 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 
 /// Whether the newer keyboard protocol is on.
 static CLEAR_KEYS: AtomicBool = AtomicBool::new(false);
+
+/// Whether a panic has been reported since.
+static SAID: AtomicBool = AtomicBool::new(false);
 
 static HOOK: Once = Once::new();
 
@@ -53,6 +56,7 @@ impl Screen {
             std::panic::set_hook(Box::new(move |info| {
                 restore();
                 before(info);
+                SAID.store(true, Ordering::SeqCst);
             }));
         });
         take()?;
@@ -82,7 +86,20 @@ impl Screen {
 
     /// Makes the next frame draw everything.
     pub fn forget(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // `Terminal::clear` would ask the terminal for its cursor, whose answer the reader of events
+        // takes.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect { x: 0, y: 0, width: size.width, height: size.height })
+    }
+
+    /// Whether the terminal is ours, or a panic somewhere gave it back.
+    pub fn is_ours(&self) -> bool {
+        ENTERED.load(Ordering::SeqCst)
+    }
+
+    /// Whether the panic that gave the terminal back has said all it has to say.
+    pub fn was_panic_said(&self) -> bool {
+        SAID.swap(false, Ordering::SeqCst)
     }
 
     /// Turns on the newer keyboard protocol, which tells Esc from Alt.
@@ -113,7 +130,7 @@ impl Screen {
         if self.clear_keys {
             push_keys()?;
         }
-        self.terminal.clear()
+        self.forget()
     }
 }
 

@@ -3,12 +3,20 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stderr,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that cannot go on should panic, and one that cannot run should say so"
 )]
 
 #[path = "../support/support.rs"]
 mod support;
 
+mod claude_asks;
+mod claude_binary;
+mod claude_contention;
+mod claude_gate;
+mod claude_resume;
+mod claude_steering;
+mod claude_turns;
 mod demo;
 mod model_api;
 mod real_cli;

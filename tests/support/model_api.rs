@@ -11,9 +11,10 @@
 //! A step is JSON: `blocks` (`{"type":"text","text"}`, `{"type":"thinking","thinking"}`,
 //! `{"type":"tool_use","name","input"}`, each with `chunks` and `delay_ms`), `usage`, `delay_ms`,
 //! `headers`, `stop_reason`, `error` (`{"status","type","message","times","headers"}`),
-//! `cut_after` (events), `hang`, `sse_error`.
+//! `cut_after` (events), `hang`, `hang_after` (events), `sse_error`, `wait` (the name of a gate that
+//! [`ModelApi::open`] opens). A script may also be a closure that is asked for each step.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
@@ -24,7 +25,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::PATIENCE;
@@ -57,8 +58,27 @@ pub(crate) struct ModelApi {
     server: Option<JoinHandle<()>>,
 }
 
+/// The gates that are open.
+pub(crate) type Gates = watch::Sender<BTreeSet<String>>;
+
+/// Opens one of them.
+pub(crate) fn open_gate(gates: &Gates, gate: &str) {
+    gates.send_modify(|open| {
+        open.insert(gate.to_owned());
+    });
+}
+
+/// How a script answers.
+enum Script {
+    /// Step by step.
+    Steps(Vec<Value>),
+    /// As this says to each request, which is not kept.
+    Asked(Arc<dyn Fn(&Request) -> Value + Send + Sync>),
+}
+
 struct State {
-    scripts: Mutex<BTreeMap<String, Vec<Value>>>,
+    scripts: Mutex<BTreeMap<String, Script>>,
+    gates: Gates,
     errors_sent: Mutex<HashMap<(String, usize), u64>>,
     requests: Mutex<Vec<Request>>,
     came: Condvar,
@@ -70,6 +90,7 @@ impl ModelApi {
     pub(crate) fn start(scripts: &Value) -> Self {
         let state = Arc::new(State {
             scripts: Mutex::new(BTreeMap::new()),
+            gates: watch::Sender::new(BTreeSet::new()),
             errors_sent: Mutex::new(HashMap::new()),
             requests: Mutex::new(Vec::new()),
             came: Condvar::new(),
@@ -105,7 +126,27 @@ impl ModelApi {
 
     /// Adds a script or replaces one.
     pub(crate) fn script(&self, name: &str, steps: Vec<Value>) {
-        self.state.scripts.lock().unwrap().insert(name.to_owned(), steps);
+        self.state.scripts.lock().unwrap().insert(name.to_owned(), Script::Steps(steps));
+    }
+
+    /// Adds a script that decides each step when it is asked. Its requests are not kept.
+    pub(crate) fn answer(
+        &self,
+        name: &str,
+        answer: impl Fn(&Request) -> Value + Send + Sync + 'static,
+    ) {
+        let script = Script::Asked(Arc::new(answer));
+        self.state.scripts.lock().unwrap().insert(name.to_owned(), script);
+    }
+
+    /// Lets the steps go on that `wait` for this gate, now and later.
+    pub(crate) fn open(&self, gate: &str) {
+        open_gate(&self.state.gates, gate);
+    }
+
+    /// The gates, for scripts that open them themselves.
+    pub(crate) fn gates(&self) -> Gates {
+        self.state.gates.clone()
     }
 
     /// The requests so far.
@@ -238,11 +279,14 @@ async fn handle(
     body: Value,
 ) -> io::Result<bool> {
     let place = path.split('?').next().unwrap_or_default();
-    let (script, step, plan) = match (method, place) {
+    let (script, step) = match (method, place) {
         ("POST", "/v1/messages") => state.choose(&body),
-        _ => (None, 0, Value::Null),
+        _ => (None, 0),
     };
-    state.note(Request { path: path.to_owned(), script: script.clone(), step, body: body.clone() });
+    let request = Request { path: path.to_owned(), script: script.clone(), step, body };
+    let plan = state.plan(&request);
+    let body = request.body.clone();
+    state.note(request);
     match (method, place) {
         ("POST", "/v1/messages") => {}
         ("POST", "/v1/messages/count_tokens") => {
@@ -255,6 +299,10 @@ async fn handle(
                 "type": "not_found_error", "message": place } });
             return reply(stream, 404, &error, &Value::Null).await;
         }
+    }
+    if let Some(gate) = plan["wait"].as_str() {
+        // The sender lives as long as the state.
+        let _ = state.gates.subscribe().wait_for(|open| open.contains(gate)).await;
     }
     if let Some(delay) = plan["delay_ms"].as_u64() {
         tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -275,8 +323,8 @@ async fn handle(
 }
 
 impl State {
-    /// Which script answers, at which step, and with what.
-    fn choose(&self, body: &Value) -> (Option<String>, usize, Value) {
+    /// Which script answers, and at which step.
+    fn choose(&self, body: &Value) -> (Option<String>, usize) {
         let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
         let mut found = None;
         for (at, message) in messages.iter().enumerate() {
@@ -288,20 +336,38 @@ impl State {
             }
         }
         let has_tools = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
-        let Some((name, at)) = found.filter(|_| has_tools) else {
-            let last = messages.last().map(words_of).unwrap_or_default();
-            let last: Vec<_> = last.trim().chars().collect();
-            let tail: String = last[last.len().saturating_sub(60)..].iter().collect();
-            return (None, 0, text(&format!("echo: {tail}")));
-        };
+        let Some((name, at)) = found.filter(|_| has_tools) else { return (None, 0) };
         let behind = messages.iter().skip(at + 1);
         let step = behind.filter(|message| message["role"] == "assistant").count();
-        let scripts = self.scripts.lock().unwrap();
-        let plan = scripts.get(&name).and_then(|steps| steps.get(step)).cloned();
-        (Some(name), step, plan.unwrap_or_else(|| text("done")))
+        (Some(name), step)
+    }
+
+    /// What a request is answered with.
+    fn plan(&self, request: &Request) -> Value {
+        let Some(name) = &request.script else {
+            let messages = request.body["messages"].as_array();
+            let last = messages.and_then(|messages| messages.last()).map(words_of);
+            let last: Vec<_> = last.unwrap_or_default().trim().chars().collect();
+            let tail: String = last[last.len().saturating_sub(60)..].iter().collect();
+            return text(&format!("echo: {tail}"));
+        };
+        let asked = match self.scripts.lock().unwrap().get(name) {
+            Some(Script::Steps(steps)) => {
+                return steps.get(request.step).cloned().unwrap_or_else(|| text("done"));
+            }
+            Some(Script::Asked(answer)) => Arc::clone(answer),
+            None => return text("done"),
+        };
+        asked(request)
     }
 
     fn note(&self, request: Request) {
+        let scripts = self.scripts.lock().unwrap();
+        let script = request.script.as_ref().and_then(|name| scripts.get(name));
+        if matches!(script, Some(Script::Asked(_))) {
+            return;
+        }
+        drop(scripts);
         self.requests.lock().unwrap().push(request);
         self.came.notify_all();
     }
@@ -416,13 +482,14 @@ async fn send_stream(
     if plan["hang"] == true {
         let start = json!({ "type": "message_start", "message": envelope(body, plan) });
         send_event(stream, &start).await?;
-        // Until the client leaves.
-        let mut rest = Vec::new();
-        stream.read_to_end(&mut rest).await?;
-        return Ok(false);
+        return until_left(stream).await;
     }
-    let cut = plan["cut_after"].as_u64().and_then(|events| usize::try_from(events).ok());
+    let events_of = |key: &str| plan[key].as_u64().and_then(|count| usize::try_from(count).ok());
+    let (cut, hang) = (events_of("cut_after"), events_of("hang_after"));
     for (number, (delay, event)) in events(body, plan).into_iter().enumerate() {
+        if hang.is_some_and(|hang| number >= hang) {
+            return until_left(stream).await;
+        }
         if cut.is_some_and(|cut| number >= cut) {
             return Ok(false);
         }
@@ -434,6 +501,13 @@ async fn send_stream(
     stream.write_all(b"0\r\n\r\n").await?;
     stream.flush().await?;
     Ok(true)
+}
+
+/// Says nothing more until the client leaves.
+async fn until_left(stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await?;
+    Ok(false)
 }
 
 async fn send_event(stream: &mut BufReader<TcpStream>, event: &Value) -> io::Result<()> {

@@ -5,6 +5,7 @@
 //! real agent, which happens once per checkout.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
+pub(crate) mod bench_engine;
 pub(crate) mod bench_process;
 pub(crate) mod checker;
 pub(crate) mod claude_cli;

@@ -140,6 +140,10 @@ impl Keeper {
         let (status, swept) = self.end(ended).await;
         self.gone.cancel();
         let stderr = self.last_lines().await;
+        // It may have said why just before it ended.
+        if let Phase::Doomed(why) = &*self.seen.borrow() {
+            trouble = trouble.or(Some(why.clone()));
+        }
         let stderr = match trouble {
             Some(trouble) if !stderr.contains(&trouble) => format!("{trouble}\n{stderr}"),
             Some(_) | None => stderr,

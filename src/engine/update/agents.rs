@@ -47,6 +47,15 @@ impl State {
         from: Asker,
         mut spec: AgentSpec,
     ) -> Result<(), Failure> {
+        if let Some(settings) = &self.setup.settings {
+            spec = settings.complete(spec);
+            let most = settings.limits.agents;
+            if most > 0 && self.agents.len() >= most {
+                let text = format!("{most} agents are on the bench already");
+                return Err(Failure::new(FailureKind::Failed, text)
+                    .hint("remove one first, or set `limits.agents`"));
+            }
+        }
         if spec.name.is_empty() {
             spec.name = self.free_name();
         }
@@ -126,6 +135,7 @@ impl State {
             background: std::collections::BTreeMap::new(),
             starter,
             leaving: false,
+            reported_usd: None,
             wake: None,
             fork: false,
             shown: None,
@@ -169,6 +179,7 @@ impl State {
         let run = self.last_run;
         let Some(agent) = self.agents.get_mut(&id) else { return };
         agent.run = run;
+        agent.reported_usd = None;
         let backend = agent.row.backend;
         step.out.push(Effect::Spawn { agent: id, run, backend, launch: Box::new(launch) });
         self.show(step, id);
@@ -190,8 +201,6 @@ impl State {
             }
             (_, command) => command.to_vec(),
         };
-        let mut disallowed_tools = spec.disallowed_tools.clone();
-        disallowed_tools.extend(self.setup.disallowed_tools.iter().cloned());
         Ok(Launch {
             program,
             cwd: agent.row.cwd.clone().into(),
@@ -199,7 +208,7 @@ impl State {
             model: agent.info.model.clone().or_else(|| spec.model.clone()),
             mode: agent.info.permission_mode,
             allowed_tools: spec.allowed_tools.clone(),
-            disallowed_tools,
+            disallowed_tools: spec.disallowed_tools.clone(),
             max_turns: spec.max_turns,
             max_budget_usd: spec.max_budget_usd,
             resume: agent.info.backend_session_id.clone(),

@@ -44,12 +44,13 @@ impl State {
         suggestions: Vec<Value>,
     ) {
         self.last_ask += 1;
+        let kind = self.ask_kind(id, &wanted);
         let ask = Ask {
             id: AskId(self.last_ask),
             agent: id,
             sub: wanted.sub,
             call: wanted.call.clone(),
-            kind: kind_of(&wanted.tool, &wanted.input),
+            kind,
             tool: wanted.tool,
             input: wanted.input,
             suggestions: suggestions.into_iter().map(suggestion).collect(),
@@ -71,6 +72,17 @@ impl State {
         let open = OpenAsk { ask, request: wanted.request, answered: false };
         self.asks.insert(open.ask.id, open);
         self.live(step, id, life::Event::AskOpened);
+    }
+
+    /// What kind of answer is wanted. A plan may stand in the call only, not in the ask.
+    fn ask_kind(&self, id: AgentId, wanted: &Wanted) -> AskKind {
+        let kind = kind_of(&wanted.tool, &wanted.input);
+        if kind != AskKind::Plan(String::new()) {
+            return kind;
+        }
+        let call = wanted.call.as_ref();
+        let tool = call.and_then(|call| self.agents.get(&id)?.fold.tool_input(call));
+        tool.map_or(kind, |tool| kind_of(&tool.name, &tool.input))
     }
 
     pub(super) fn answer_ask(

@@ -14,7 +14,7 @@ use crate::model::id::{AgentId, CallId, SubId};
 use crate::model::lease::Owner;
 use crate::model::report::{Ready, Report, TaskEvent};
 use crate::model::transcript::{Level, TurnEnd};
-use crate::model::usage::Tokens;
+use crate::model::usage::{Tokens, Usage};
 use crate::supervisor::life;
 
 impl State {
@@ -150,6 +150,8 @@ impl State {
         agent.info.session_id = fresh.clone();
         agent.info.backend_session_id = None;
         agent.info.title = String::new();
+        agent.info.usage = Usage::default();
+        agent.reported_usd = None;
         agent.row.started_at = step.now.wall;
         agent.row.turns = 0;
         agent.fold = Fold::default();
@@ -173,7 +175,8 @@ impl State {
         context: Option<(u64, u64)>,
     ) {
         let Some(agent) = self.agents.get_mut(&id) else { return };
-        agent.info.usage.cost_usd = end.cost_usd;
+        agent.info.usage.cost_usd = total_cost(agent.info.usage.cost_usd, agent.reported_usd, &end);
+        agent.reported_usd = Some(end.cost_usd);
         agent.info.usage.tokens = tokens;
         if let Some((window, used)) = context {
             let percent = (used * 100).checked_div(window);
@@ -279,6 +282,15 @@ impl State {
             self.take_off(step, id);
         }
         self.end_if_done(step);
+    }
+}
+
+/// What a session has cost. The back end's figure is cumulative, but after a crash it goes on
+/// from less than was paid already.
+fn total_cost(known: f64, reported: Option<f64>, end: &TurnEnd) -> f64 {
+    match reported {
+        Some(before) => known + (end.cost_usd - before).max(0.0),
+        None => known.max(end.cost_usd),
     }
 }
 

@@ -53,7 +53,7 @@ impl Bench {
             appendix: None,
             wait_ms: 20_000,
             arbitrate: true,
-            disallowed_tools: Vec::new(),
+            settings: None,
         };
         let now = Now { mono: Mono(0), wall: Wall(0) };
         Self {

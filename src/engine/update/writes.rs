@@ -182,7 +182,8 @@ impl State {
             step.out.push(Effect::ReadFile { op, path });
             return;
         }
-        if claim::is_protected(&path) {
+        let own = self.setup.settings.as_ref().map(|settings| &settings.arbiter.protected);
+        if claim::is_protected(&path) || own.is_some_and(|own| covers(own, &path)) {
             return self.protected(step, op, &path);
         }
         found.submitted = true;
@@ -284,6 +285,14 @@ impl State {
         found.checked = Some(disk.clone());
         self.decide(step, arbiter::Input::Inspected { op, disk, base });
     }
+}
+
+/// Whether one of the patterns (a file, or a folder with `/` at its end) covers the path.
+fn covers(patterns: &[String], path: &WorkPath) -> bool {
+    let within = |pattern: &str| {
+        WorkPath::parse(pattern.trim_end_matches('/')).is_some_and(|found| path.is_within(&found))
+    };
+    patterns.iter().any(|pattern| within(pattern))
 }
 
 fn pass(context: Option<String>) -> Verdict {

@@ -211,7 +211,7 @@ fn a_file_that_may_not_be_written_is_named_as_such() {
 fn a_locked_history_is_named_as_such_and_stored_into_later() {
     let place = Place::new();
     let store = place.open();
-    let short = store.ask(crate::history::queue::TaskLane::Fast, |pen| {
+    let short = store.ask(|pen| {
         pen.conn.busy_timeout(std::time::Duration::from_millis(5)).unwrap();
         Ok(())
     });
@@ -231,7 +231,7 @@ fn a_locked_history_is_named_as_such_and_stored_into_later() {
 fn what_is_in_the_queue_at_the_end_of_a_disk_is_counted_as_lost() {
     let place = Place::new();
     let store = place.open();
-    let stuck = store.ask(crate::history::queue::TaskLane::Fast, |pen| {
+    let stuck = store.ask(|pen| {
         pen.conn.busy_timeout(std::time::Duration::ZERO).unwrap();
         Ok(())
     });

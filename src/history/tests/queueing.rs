@@ -6,7 +6,6 @@ use std::sync::mpsc;
 use std::task::{Context, Waker};
 
 use super::*;
-use crate::history::queue::TaskLane;
 use crate::history::record::{DecisionRow, LeaseRow};
 use crate::history::{Answer, QUEUE_BYTES, StoreError};
 use crate::model::failure::Failure;
@@ -61,7 +60,7 @@ fn now(store: &Store, records: Vec<Record>) -> Result<(), Failure> {
 fn hold(store: &Store) -> mpsc::Sender<()> {
     let (sender, held) = mpsc::channel::<()>();
     let (begun, begin) = mpsc::channel();
-    drop(store.ask(TaskLane::Fast, move |_| {
+    drop(store.ask(move |_| {
         begun.send(()).unwrap();
         let _ = held.recv();
         Ok(())
@@ -72,7 +71,7 @@ fn hold(store: &Store) -> mpsc::Sender<()> {
 
 /// Lets the database take so many more pages; `None`: any number.
 fn room(store: &Store, pages: Option<i64>) -> Answer<()> {
-    store.ask(TaskLane::Fast, move |pen| {
+    store.ask(move |pen| {
         let now: i64 = pen.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         let most = pages.map_or(i64::from(i32::MAX), |pages| now + pages);
         let sql = format!("PRAGMA max_page_count = {most}");
@@ -170,8 +169,8 @@ async fn a_full_disk_refuses_who_waits_and_keeps_what_was_queued() {
     store.flush().await.unwrap();
     let mut health = store.watch();
     room(&store, Some(2)).await.unwrap();
-    for number in 1..9 {
-        store.queue(vec![line(number, 8_000)]).await.unwrap();
+    for number in 1..30 {
+        store.queue(vec![line(number, 100_000)]).await.unwrap();
     }
     health.wait_for(|health| health.trouble.is_some()).await.unwrap();
     let full = Failure::from(StoreError::Full { path: place.path() });
@@ -181,10 +180,13 @@ async fn a_full_disk_refuses_who_waits_and_keeps_what_was_queued() {
     let blob = Record::Blob { hash: crate::model::path::Hash::of(&bytes), bytes };
     store.queue_now(vec![blob], Box::new(move |end| sender.send(end).unwrap()));
     assert_eq!(done.await.unwrap(), Err(full));
+    // However much is before it.
+    let waits = store.flush().await;
+    assert_eq!(waits, Err(StoreError::Full { path: place.path() }));
     room(&store, None).await.unwrap();
     store.flush().await.unwrap();
     assert_eq!(store.health(), crate::history::Health::default());
-    assert_eq!(lines(&place), (0..9).collect::<Vec<_>>());
+    assert_eq!(lines(&place), (0..30).collect::<Vec<_>>());
 }
 
 #[test]

@@ -12,10 +12,8 @@ use crate::ui::bench::{is_busy, mark, words};
 use crate::ui::confirm::Confirm;
 use crate::ui::dialog::Dialog;
 use crate::ui::help::Help;
-use crate::ui::inbox::Inbox;
 use crate::ui::layer::Layer;
 use crate::ui::layout::{Arrangement, Axis, Direction, Layout};
-use crate::ui::locks::Locks;
 use crate::ui::menu::{Choice, Menu};
 use crate::ui::wish::{Tag, Wish};
 
@@ -30,8 +28,8 @@ impl App {
             }
             BenchAction::Agents => self.open_agents(),
             BenchAction::NextAsk => self.next_ask(),
-            BenchAction::Inbox => self.open(Layer::Inbox(Inbox::default())),
-            BenchAction::Locks => self.open(Layer::Locks(Locks::default())),
+            BenchAction::Inbox => self.open(Layer::Inbox(Box::default())),
+            BenchAction::Locks => self.open(Layer::Locks(Box::default())),
             BenchAction::Resume => self.open_picker(false, None),
             BenchAction::Help => self.open(Layer::Help(Help::default())),
             BenchAction::Read => {

@@ -193,11 +193,23 @@ impl App {
             (false, None, Some(place)) => match place {
                 Context::Read => "READ",
                 Context::Ask | Context::Questions => "ANSWER",
-                _ => "INPUT",
+                Context::Command
+                | Context::Global
+                | Context::Prompt
+                | Context::Field
+                | Context::Inbox
+                | Context::Locks
+                | Context::Menu
+                | Context::Form
+                | Context::Confirm => "INPUT",
             },
         };
         let prompt = |action, label| key(Context::Prompt, Action::Prompt(action), label);
         let keys: Vec<Option<(String, String)>> = match place {
+            _ if pending => vec![
+                Some(("Esc".to_owned(), "never mind".to_owned())),
+                key(Context::Global, Action::Bench(BenchAction::Help), "all keys"),
+            ],
             _ if self.repeating => vec![key(
                 Context::Command,
                 Action::Bench(BenchAction::ResizeRight),
@@ -228,6 +240,9 @@ impl App {
                 key(Context::Field, Action::Field(FieldAction::Accept), "done"),
                 key(Context::Field, Action::Field(FieldAction::Cancel), "never mind"),
             ],
+            Some(Context::Menu) if matches!(self.layers.last(), Some(Layer::Help(_))) => {
+                vec![key(Context::Menu, Action::List(ListAction::Close), "close")]
+            }
             Some(Context::Menu) => vec![
                 key(Context::Menu, Action::List(ListAction::Choose), "choose"),
                 key(Context::Menu, Action::List(ListAction::Close), "close"),

@@ -14,6 +14,7 @@ impl App {
             return;
         }
         self.redraw = Redraw::Now;
+        self.notices.go_on(self.now.mono);
         let chord = Chord::of(event);
         let prefix = self.options.keymap.prefix();
         if self.repeating && self.pending.is_empty() {

@@ -5,7 +5,7 @@ use crate::ui::sample;
 const ROOT: &str = "/home/me/src/parser";
 
 fn shown(panel: &mut AskPanel) -> Vec<String> {
-    panel.measure(Mono(0), 60, 20, &Keymap::default());
+    panel.measure(Mono(0), Stand::Pane, (60, 20), &Keymap::default());
     panel.rows.iter().map(|(_, text)| text.clone()).collect()
 }
 
@@ -37,7 +37,7 @@ fn what_an_agent_sends_cannot_move_the_cursor_nor_fill_the_screen() {
     let rows = shown(&mut panel);
     assert_eq!(rows[0], "Bash  a␛[2J");
     assert_eq!(rows.last().map(String::as_str), Some("… 3001 more lines"));
-    assert_eq!(panel.measure(Mono(0), 60, 12, &Keymap::default()), 12);
+    assert_eq!(panel.measure(Mono(0), Stand::Pane, (60, 12), &Keymap::default()), 12);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn without_a_rule_always_is_explained_and_nothing_is_answered() {
     let mut panel = AskPanel::new(&sample::edit(1, 1), ROOT);
     let wishes = panel.act(AskAction::AllowAlways);
     assert!(matches!(wishes.as_slice(), [Wish::Tell(_, _)]));
-    panel.measure(Mono(0), 60, 12, &Keymap::default());
+    panel.measure(Mono(0), Stand::Pane, (60, 12), &Keymap::default());
     assert!(panel.is_armed(Mono(ARM_MS)));
 }
 

@@ -137,7 +137,7 @@ impl Widget for DialogView<'_> {
                 continue;
             }
             if text.is_empty() {
-                buf.set_stringn(value.x, value.y, entry.help(), room, theme.dim);
+                buf.set_stringn(value.x, value.y, fit(entry.help(), room), room, theme.dim);
                 continue;
             }
             let field = match entry {

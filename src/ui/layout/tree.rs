@@ -40,7 +40,7 @@ impl Node {
                             .map(|(share, part)| ((share * weight / sum.max(1)).max(1), part)),
                     );
                 }
-                part => flat.push((weight.max(1), part)),
+                Self::Leaf(_) | Self::Split(..) => flat.push((weight.max(1), part)),
             }
         }
         match flat.len() {

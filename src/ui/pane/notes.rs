@@ -1,6 +1,6 @@
 //! The lines above a prompt: trouble, what the agent does now, what waits, how to go on writing.
 
-use super::Around;
+use super::{Around, Search};
 use crate::model::agent::AgentState;
 use crate::ui::prompt::Prompt;
 use crate::ui::text::harmless;
@@ -13,6 +13,8 @@ const QUEUED: usize = 3;
 pub(super) enum Weight {
     /// Something is broken.
     Bad,
+    /// The person is at it.
+    Loud,
     /// Good to know.
     Quiet,
 }
@@ -24,6 +26,17 @@ pub(super) struct Note {
     pub(super) weight: Weight,
     /// The line.
     pub(super) text: String,
+}
+
+/// The words that are looked for.
+pub(super) fn search(search: &Search) -> Note {
+    let found = match (search.found, search.field.is_empty()) {
+        (_, true) => String::new(),
+        (0, false) => "  nothing".to_owned(),
+        (count, false) => format!("  {count} found"),
+    };
+    let text = format!("/{}{found}", search.field.text());
+    Note { weight: Weight::Loud, text: harmless(&text).into_owned() }
 }
 
 /// The notes of a pane, the most important last, nearest to the prompt.

@@ -73,19 +73,6 @@ impl PaneView<'_> {
             buf.set_string(area.x + 2 + wide, area.y, " ", Style::new());
         }
     }
-
-    fn new_below(&self, buf: &mut Buffer) {
-        let area = self.pane.parts.transcript;
-        let count = self.pane.transcript.new_below();
-        if count == 0 || area.is_empty() {
-            return;
-        }
-        let text = format!(" ↓ {count} new ");
-        let wide = u16::try_from(width(&text)).unwrap_or(0);
-        if wide < area.width {
-            buf.set_string(area.right() - wide, area.bottom() - 1, text, self.theme.accent);
-        }
-    }
 }
 
 impl Widget for PaneView<'_> {
@@ -98,7 +85,6 @@ impl Widget for PaneView<'_> {
         let reading = self.focused && pane.keys == Keys::Read;
         let view = TranscriptView { transcript: &pane.transcript, theme, focused: reading };
         view.render(parts.transcript, buf);
-        self.new_below(buf);
         if let Some(entries) = pane.transcript.latest_todo().filter(|_| !parts.todo.is_empty()) {
             todo::draw(entries, parts.todo, buf, theme);
         }
@@ -113,6 +99,7 @@ impl Widget for PaneView<'_> {
         for (note, y) in pane.notes.iter().skip(skip).zip(parts.notes.top()..) {
             let style = match note.weight {
                 Weight::Bad => theme.bad,
+                Weight::Loud => theme.accent,
                 Weight::Quiet => theme.dim,
             };
             let room = usize::from(parts.notes.width);

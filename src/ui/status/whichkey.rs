@@ -9,8 +9,8 @@ use crate::ui::keymap::{Chord, Keymap};
 use crate::ui::text::width;
 use crate::ui::theme::Theme;
 
-/// Cells of a column.
-const COLUMN: u16 = 26;
+/// Cells of a column on wide and on narrow screens.
+const COLUMN: (u16, u16) = (26, 19);
 
 /// Rows at most.
 const ROWS: u16 = 12;
@@ -51,7 +51,7 @@ impl WhichKey {
 
     /// How many rows it takes above the bottom line of `screen`.
     pub fn height(&self, screen: Rect) -> u16 {
-        let columns = (screen.width / COLUMN).max(1);
+        let columns = columns(screen.width);
         let rows = u16::try_from(self.rows.len()).unwrap_or(u16::MAX).div_ceil(columns);
         rows.min(ROWS).min(screen.height / 2)
     }
@@ -62,7 +62,7 @@ impl WhichKey {
             return;
         }
         Clear.render(area, buf);
-        let columns = (area.width / COLUMN).max(1);
+        let columns = columns(area.width);
         let each = area.width / columns;
         for (index, (keys, what)) in self.rows.iter().enumerate() {
             let index = u16::try_from(index).unwrap_or(u16::MAX);
@@ -77,4 +77,9 @@ impl WhichKey {
             buf.set_stringn(end + 1, y, what, left, theme.bar);
         }
     }
+}
+
+fn columns(width: u16) -> u16 {
+    let column = if width < 2 * COLUMN.0 { COLUMN.1 } else { COLUMN.0 };
+    (width / column).max(1)
 }

@@ -187,11 +187,12 @@ async fn orphans_of_a_process_that_died_are_killed_and_reaped() {
 #[tokio::test]
 async fn somebody_who_got_away_does_not_hold_up_the_end() {
     let mut run = run(&format!(
-        "{HELLO} (env -i /usr/bin/setsid /bin/sh -c 'echo $$; exec sleep 300' &) ; sleep 0.2; exit 0"
+        "{HELLO} (env -i /usr/bin/setsid /bin/sh -c 'echo $$; exec sleep 300' &) ; read -r go; exit 0"
     ))
     .await;
     let told = run.until(|report| matches!(report, Report::Unknown { .. })).await;
     let away = numbers(&told)[0];
+    run.driver.try_order(Order::Interrupt).unwrap();
     let (code, ..) = run.exit().await;
     let here = alive(away);
     let _ended = kill_process(Pid::from_raw(i32::try_from(away).unwrap()).unwrap(), Signal::KILL);

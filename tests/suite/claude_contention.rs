@@ -1,0 +1,368 @@
+//! Real sessions at work on the same files at the same time.
+//!
+//! Each agent adds marker lines and never removes any. A marker whose tool result was no error is
+//! acknowledged, and must be in its file at the end. With `BENCHDOG_FULL=1` there are 400 edits.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use benchdog::engine::event::Event;
+use benchdog::history::record::DecisionRow;
+use benchdog::model::id::AgentId;
+use benchdog::model::permission::PermissionMode;
+use benchdog::model::transcript::Body;
+use serde_json::{Value, json};
+
+use crate::support::bench_engine::BenchEngine;
+use crate::support::checker::{self, Verdict};
+use crate::support::model_api::{Gates, ModelApi, Request, open_gate, text, tool};
+use crate::support::workspace::Workspace;
+
+const AGENTS: usize = 4;
+const SHARED: usize = 5;
+/// Two of a turn's edits are of a shared file, two of a file of its own.
+const EDITS_PER_TURN: usize = 4;
+/// Tries of one edit; more mean that it can never be done.
+const TRIES: u32 = 40;
+
+/// One step of an agent's work.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Read a file.
+    Look(String),
+    /// Add a marker by replacing a line.
+    Edit(String, String),
+    /// Add a marker by writing the whole file, as it was last read.
+    Write(String, String),
+    /// Wait until all agents are here, so that what follows comes at the same moment.
+    Meet(usize),
+    /// Say that the turn is over.
+    End,
+}
+
+/// What an agent plays, and its own account of it.
+struct Player {
+    name: String,
+    workspace: std::path::PathBuf,
+    todo: VecDeque<Step>,
+    pending: Option<Step>,
+    known: BTreeMap<String, String>,
+    tries: u32,
+    /// For the checker: a line of JSON for each edit that ended.
+    log: String,
+    acknowledged: usize,
+    refused: usize,
+    own_checks: usize,
+    failures: Vec<String>,
+    meeting: Meeting,
+}
+
+/// Where agents meet: how many have come to each turn's place.
+#[derive(Clone)]
+struct Meeting {
+    come: Arc<Mutex<BTreeMap<usize, usize>>>,
+    gates: Gates,
+}
+
+impl Meeting {
+    /// One more is here; the name of the gate that opens when all are.
+    fn join(&self, turn: usize) -> String {
+        let gate = format!("turn-{turn}");
+        let mut come = self.come.lock().unwrap();
+        let here = come.entry(turn).or_default();
+        *here += 1;
+        if *here == AGENTS {
+            open_gate(&self.gates, &gate);
+        }
+        gate
+    }
+}
+
+fn anchor(agent: usize) -> String {
+    format!("== place of agent {agent} ==")
+}
+
+impl Player {
+    fn new(number: usize, workspace: &std::path::Path, turns: usize, meeting: Meeting) -> Self {
+        let mut todo = VecDeque::new();
+        for turn in 0..turns {
+            let shared = format!("shared-{}.txt", turn % SHARED);
+            let own = format!("own-{number}.txt");
+            let mark = |place: usize| format!("@{number}:{turn}:{place}");
+            let whole = turn % 2 == 0;
+            let change = |whole: bool, path: &str, place: usize| {
+                let kind = if whole { Step::Write } else { Step::Edit };
+                kind(path.to_owned(), mark(place))
+            };
+            todo.extend([
+                Step::Look(shared.clone()),
+                Step::Look(own.clone()),
+                change(false, &own, 0),
+                Step::Meet(turn),
+                change(whole, &shared, 1),
+                change(true, &own, 2),
+                change(false, &shared, 3),
+                Step::End,
+            ]);
+        }
+        Self {
+            name: number.to_string(),
+            workspace: workspace.to_owned(),
+            todo,
+            pending: None,
+            known: BTreeMap::new(),
+            tries: 0,
+            log: String::new(),
+            acknowledged: 0,
+            refused: 0,
+            own_checks: 0,
+            failures: Vec::new(),
+            meeting,
+        }
+    }
+
+    fn end(&mut self, path: &str, marker: &str, end: &str) {
+        let path = self.workspace.join(path);
+        let line = json!({ "marker": marker, "path": path, "end": end });
+        self.log.push_str(&format!("{line}\n"));
+    }
+
+    /// The place of this agent in a text, with a marker behind it.
+    fn marked(&self, text: &str, marker: &str) -> String {
+        let place = anchor(self.name.parse().unwrap());
+        text.replace(&place, &format!("{place}\n{marker}"))
+    }
+
+    /// Takes the result of the last tool, and says what comes next.
+    fn next(&mut self, request: &Request) -> Value {
+        if let Some(step) = self.pending.take() {
+            let (result, is_error) = last_result(request);
+            self.settle(step, &result, is_error);
+        }
+        let mut next = self.todo.pop_front();
+        let mut gate = None;
+        while let Some(Step::Meet(turn)) = next {
+            gate = Some(self.meeting.join(turn));
+            next = self.todo.pop_front();
+        }
+        let Some(step) = next else { return text("All is done.") };
+        let mut call = match &step {
+            Step::Meet(_) | Step::End => return text("The turn is over."),
+            Step::Look(path) => tool("Read", &json!({ "file_path": self.workspace.join(path) })),
+            Step::Edit(path, marker) => {
+                let place = anchor(self.name.parse().unwrap());
+                let new = format!("{place}\n{marker}");
+                tool(
+                    "Edit",
+                    &json!({ "file_path": self.workspace.join(path),
+                                      "old_string": place, "new_string": new }),
+                )
+            }
+            Step::Write(path, marker) => {
+                let known = self.known.get(path).cloned().unwrap_or_default();
+                let content = self.marked(&known, marker);
+                tool(
+                    "Write",
+                    &json!({ "file_path": self.workspace.join(path), "content": content }),
+                )
+            }
+        };
+        self.pending = Some(step);
+        call["wait"] = json!(gate);
+        call
+    }
+
+    fn settle(&mut self, step: Step, result: &str, is_error: bool) {
+        match &step {
+            Step::Look(path) if !is_error => {
+                self.known.insert(path.clone(), shown(result));
+            }
+            Step::Look(_) => self.failures.push(format!("Read: {result}")),
+            Step::Meet(_) | Step::End => {}
+            Step::Edit(path, marker) | Step::Write(path, marker) if !is_error => {
+                self.end(path, marker, "acknowledged");
+                self.acknowledged += 1;
+                self.tries = 0;
+                let known = self.known.get(path).cloned().unwrap_or_default();
+                let now = self.marked(&known, marker);
+                self.known.insert(path.clone(), now);
+            }
+            Step::Edit(path, marker) | Step::Write(path, marker) => {
+                let refused = result.contains("NOT WRITTEN");
+                self.end(path, marker, if refused { "refused" } else { "failed" });
+                self.refused += usize::from(refused);
+                // The agent's own check, which sees a change that is older than its question.
+                let own_check = result.contains("modified since read");
+                self.own_checks += usize::from(own_check);
+                if !refused && !own_check {
+                    self.failures.push(format!("{step:?}: {result}"));
+                }
+                self.tries += 1;
+                assert!(self.tries < TRIES, "{step:?} is never done: {result}");
+                let path = path.clone();
+                self.todo.push_front(step);
+                self.todo.push_front(Step::Look(path));
+                if refused && !result.contains("(stale)") && !result.contains("(unread)") {
+                    // Somebody else has it: give back what we hold, and try in the next turn.
+                    self.todo.push_front(Step::End);
+                }
+            }
+        }
+    }
+}
+
+/// The text of the last tool result, and whether it is an error.
+fn last_result(request: &Request) -> (String, bool) {
+    let messages = request.body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let blocks = messages.iter().filter_map(|message| message["content"].as_array()).flatten();
+    let last = blocks.filter(|block| block["type"] == "tool_result").next_back().unwrap();
+    let content = &last["content"];
+    let text = match content.as_array() {
+        Some(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        None => content.as_str().unwrap_or_default().to_owned(),
+    };
+    (text, last["is_error"] == true)
+}
+
+/// The text of a file as the tool `Read` shows it: each line behind its number.
+fn shown(result: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    for line in result.lines() {
+        let Some((number, rest)) = line.split_once(['\t', '→']) else { continue };
+        if number.trim().parse::<usize>().is_ok_and(|number| number == lines.len() + 1) {
+            lines.push(rest);
+        }
+    }
+    while lines.last() == Some(&"") {
+        lines.pop();
+    }
+    lines.join("\n") + "\n"
+}
+
+struct Figures {
+    verdict: Verdict,
+    took: Duration,
+    decisions: Vec<DecisionRow>,
+    own_checks: usize,
+    failures: Vec<String>,
+}
+
+/// All agents do their work; `None` without the real agent.
+fn work(edits: usize, arbitrate: bool) -> Option<Figures> {
+    let places: String = (0..AGENTS)
+        .map(|agent| format!("{}\n{}", anchor(agent), format!("text of {agent}\n").repeat(6)))
+        .collect();
+    let shared: Vec<String> = (0..SHARED).map(|n| format!("shared-{n}.txt")).collect();
+    let own: Vec<String> = (0..AGENTS).map(|n| format!("own-{n}.txt")).collect();
+    let files: Vec<(&str, &str)> =
+        shared.iter().chain(&own).map(|path| (path.as_str(), places.as_str())).collect();
+    let workspace = Workspace::with(&files);
+    let before = workspace.tree();
+    let api = ModelApi::start(&json!({}));
+    let turns = edits.div_ceil(AGENTS * EDITS_PER_TURN);
+    let meeting = Meeting { come: Arc::default(), gates: api.gates() };
+    let players: Vec<_> = (0..AGENTS)
+        .map(|n| Arc::new(Mutex::new(Player::new(n, workspace.path(), turns, meeting.clone()))))
+        .collect();
+    for (number, player) in players.iter().enumerate() {
+        let player = Arc::clone(player);
+        api.answer(&format!("agent-{number}"), move |request| player.lock().unwrap().next(request));
+    }
+    let mut bench = BenchEngine::start_with(workspace, &api, |boot| boot.arbitrate = arbitrate)?;
+    let agents: Vec<AgentId> = (0..AGENTS)
+        .map(|n| bench.agent(&format!("agent-{n}"), PermissionMode::AcceptEdits))
+        .collect();
+    for agent in &agents {
+        bench.row(*agent, "an agent that is ready", |row| !row.commands.is_empty());
+    }
+    let start = Instant::now();
+    let prompt = |n: usize| format!("[[script:agent-{n}]] go on");
+    for (number, agent) in agents.iter().enumerate() {
+        bench.send_more(*agent, &prompt(number));
+    }
+    let mut busy = AGENTS;
+    let mut from = 0;
+    while busy > 0 {
+        let (at, agent) = bench.next_from(from, "the end of a turn", |event| match event {
+            Event::ItemChanged { agent, item } => {
+                matches!(&item.body, Body::TurnEnd(_)).then_some(*agent)
+            }
+            _ => None,
+        });
+        from = at + 1;
+        let number = agents.iter().position(|other| *other == agent).unwrap();
+        if players[number].lock().unwrap().todo.is_empty() {
+            busy -= 1;
+        } else {
+            bench.send_more(agent, &prompt(number));
+        }
+    }
+    let took = start.elapsed();
+    bench.close();
+    let decisions = bench.history().decisions(&bench.root(), 100_000).unwrap();
+    let logs: Vec<String> = players.iter().map(|p| p.lock().unwrap().log.clone()).collect();
+    let verdict = checker::check(bench.workspace.path(), &before, &bench.workspace.tree(), &logs);
+    let failures = players.iter().flat_map(|p| p.lock().unwrap().failures.clone()).collect();
+    let own_checks = players.iter().map(|p| p.lock().unwrap().own_checks).sum();
+    Some(Figures { verdict, took, decisions, own_checks, failures })
+}
+
+/// Refusals of files that nobody else had written shortly before. Rows are newest first.
+fn false_blocks(decisions: &[DecisionRow]) -> Vec<&DecisionRow> {
+    let by_others = |at: usize| {
+        let row = &decisions[at];
+        // A lease outlives the last write by a minute at most, a stale read lives as long as it is.
+        decisions[at + 1..]
+            .iter()
+            .any(|older| older.path == row.path && older.owner != row.owner && older.code == "OK")
+            || decisions[..at].iter().rev().take(8).any(|newer| {
+                // A grant is stored when it is durable, which may be after the refusal of another.
+                newer.path == row.path && newer.owner != row.owner && newer.code == "OK"
+            })
+    };
+    let refused = (0..decisions.len()).filter(|at| decisions[*at].code != "OK");
+    refused.filter(|at| !by_others(*at)).map(|at| &decisions[at]).collect()
+}
+
+fn edits() -> usize {
+    if std::env::var_os("BENCHDOG_FULL").is_some() { 400 } else { 120 }
+}
+
+fn say(kind: &str, figures: &Figures) {
+    let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in &figures.decisions {
+        *codes.entry(&row.code).or_default() += 1;
+    }
+    eprintln!(
+        "{kind}: {} edits acknowledged in {:.1} s, {} lost, {} lines lost from the start, decisions \
+         {codes:?}, {} stopped by the agents' own check, other failures {}",
+        figures.verdict.acknowledged,
+        figures.took.as_secs_f64(),
+        figures.verdict.lost.len(),
+        figures.verdict.lost_before.len(),
+        figures.own_checks,
+        figures.failures.len(),
+    );
+}
+
+#[test]
+fn four_real_sessions_on_the_same_files_lose_nothing_and_are_not_blocked_without_reason() {
+    let Some(figures) = work(edits(), true) else { return };
+    say("with the arbiter", &figures);
+    assert!(figures.verdict.acknowledged >= edits(), "{:?}", figures.verdict);
+    figures.verdict.assert_nothing_lost();
+    assert_eq!(figures.failures, Vec::<String>::new());
+    let false_blocks = false_blocks(&figures.decisions);
+    assert!(false_blocks.is_empty(), "{false_blocks:#?}");
+    let refused = figures.decisions.iter().filter(|row| row.code != "OK").count();
+    assert!(refused > 0, "nobody was in anybody's way: the run proves little");
+}
+
+#[test]
+fn without_the_arbiter_the_same_work_loses_edits() {
+    let Some(figures) = work(edits(), false) else { return };
+    say("without the arbiter", &figures);
+    assert!(!figures.verdict.lost.is_empty(), "{:?}", figures.verdict);
+    assert!(figures.decisions.is_empty());
+}
