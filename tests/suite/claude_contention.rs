@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::bench_engine::BenchEngine;
 use crate::support::checker::{self, Verdict};
-use crate::support::model_api::{ModelApi, Request, text, tool};
+use crate::support::model_api::{Gates, ModelApi, Request, open_gate, text, tool};
 use crate::support::workspace::Workspace;
 
 const AGENTS: usize = 4;
@@ -35,6 +35,8 @@ enum Step {
     Edit(String, String),
     /// Add a marker by writing the whole file, as it was last read.
     Write(String, String),
+    /// Wait until all agents are here, so that what follows comes at the same moment.
+    Meet(usize),
     /// Say that the turn is over.
     End,
 }
@@ -51,7 +53,30 @@ struct Player {
     log: String,
     acknowledged: usize,
     refused: usize,
+    own_checks: usize,
     failures: Vec<String>,
+    meeting: Meeting,
+}
+
+/// Where agents meet: how many have come to each turn's place.
+#[derive(Clone)]
+struct Meeting {
+    come: Arc<Mutex<BTreeMap<usize, usize>>>,
+    gates: Gates,
+}
+
+impl Meeting {
+    /// One more is here; the name of the gate that opens when all are.
+    fn join(&self, turn: usize) -> String {
+        let gate = format!("turn-{turn}");
+        let mut come = self.come.lock().unwrap();
+        let here = come.entry(turn).or_default();
+        *here += 1;
+        if *here == AGENTS {
+            open_gate(&self.gates, &gate);
+        }
+        gate
+    }
 }
 
 fn anchor(agent: usize) -> String {
@@ -59,10 +84,10 @@ fn anchor(agent: usize) -> String {
 }
 
 impl Player {
-    fn new(number: usize, workspace: &std::path::Path, turns: usize) -> Self {
+    fn new(number: usize, workspace: &std::path::Path, turns: usize, meeting: Meeting) -> Self {
         let mut todo = VecDeque::new();
         for turn in 0..turns {
-            let shared = format!("shared-{}.txt", (turn * (2 * number + 1) + number) % SHARED);
+            let shared = format!("shared-{}.txt", turn % SHARED);
             let own = format!("own-{number}.txt");
             let mark = |place: usize| format!("@{number}:{turn}:{place}");
             let whole = turn % 2 == 0;
@@ -74,6 +99,7 @@ impl Player {
                 Step::Look(shared.clone()),
                 Step::Look(own.clone()),
                 change(false, &own, 0),
+                Step::Meet(turn),
                 change(whole, &shared, 1),
                 change(true, &own, 2),
                 change(false, &shared, 3),
@@ -90,7 +116,9 @@ impl Player {
             log: String::new(),
             acknowledged: 0,
             refused: 0,
+            own_checks: 0,
             failures: Vec::new(),
+            meeting,
         }
     }
 
@@ -112,9 +140,15 @@ impl Player {
             let (result, is_error) = last_result(request);
             self.settle(step, &result, is_error);
         }
-        let Some(step) = self.todo.pop_front() else { return text("All is done.") };
-        let call = match &step {
-            Step::End => return text("The turn is over."),
+        let mut next = self.todo.pop_front();
+        let mut gate = None;
+        while let Some(Step::Meet(turn)) = next {
+            gate = Some(self.meeting.join(turn));
+            next = self.todo.pop_front();
+        }
+        let Some(step) = next else { return text("All is done.") };
+        let mut call = match &step {
+            Step::Meet(_) | Step::End => return text("The turn is over."),
             Step::Look(path) => tool("Read", &json!({ "file_path": self.workspace.join(path) })),
             Step::Edit(path, marker) => {
                 let place = anchor(self.name.parse().unwrap());
@@ -135,6 +169,7 @@ impl Player {
             }
         };
         self.pending = Some(step);
+        call["wait"] = json!(gate);
         call
     }
 
@@ -144,7 +179,7 @@ impl Player {
                 self.known.insert(path.clone(), shown(result));
             }
             Step::Look(_) => self.failures.push(format!("Read: {result}")),
-            Step::End => {}
+            Step::Meet(_) | Step::End => {}
             Step::Edit(path, marker) | Step::Write(path, marker) if !is_error => {
                 self.end(path, marker, "acknowledged");
                 self.acknowledged += 1;
@@ -157,7 +192,10 @@ impl Player {
                 let refused = result.contains("NOT WRITTEN");
                 self.end(path, marker, if refused { "refused" } else { "failed" });
                 self.refused += usize::from(refused);
-                if !refused {
+                // The agent's own check, which sees a change that is older than its question.
+                let own_check = result.contains("modified since read");
+                self.own_checks += usize::from(own_check);
+                if !refused && !own_check {
                     self.failures.push(format!("{step:?}: {result}"));
                 }
                 self.tries += 1;
@@ -165,7 +203,7 @@ impl Player {
                 let path = path.clone();
                 self.todo.push_front(step);
                 self.todo.push_front(Step::Look(path));
-                if !result.contains("(stale)") && !result.contains("(unread)") {
+                if refused && !result.contains("(stale)") && !result.contains("(unread)") {
                     // Somebody else has it: give back what we hold, and try in the next turn.
                     self.todo.push_front(Step::End);
                 }
@@ -177,8 +215,8 @@ impl Player {
 /// The text of the last tool result, and whether it is an error.
 fn last_result(request: &Request) -> (String, bool) {
     let messages = request.body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut blocks = messages.iter().filter_map(|message| message["content"].as_array()).flatten();
-    let last = blocks.rfind(|block| block["type"] == "tool_result").unwrap();
+    let blocks = messages.iter().filter_map(|message| message["content"].as_array()).flatten();
+    let last = blocks.filter(|block| block["type"] == "tool_result").next_back().unwrap();
     let content = &last["content"];
     let text = match content.as_array() {
         Some(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
@@ -206,6 +244,7 @@ struct Figures {
     verdict: Verdict,
     took: Duration,
     decisions: Vec<DecisionRow>,
+    own_checks: usize,
     failures: Vec<String>,
 }
 
@@ -222,8 +261,9 @@ fn work(edits: usize, arbitrate: bool) -> Option<Figures> {
     let before = workspace.tree();
     let api = ModelApi::start(&json!({}));
     let turns = edits.div_ceil(AGENTS * EDITS_PER_TURN);
+    let meeting = Meeting { come: Arc::default(), gates: api.gates() };
     let players: Vec<_> = (0..AGENTS)
-        .map(|n| Arc::new(Mutex::new(Player::new(n, workspace.path(), turns))))
+        .map(|n| Arc::new(Mutex::new(Player::new(n, workspace.path(), turns, meeting.clone()))))
         .collect();
     for (number, player) in players.iter().enumerate() {
         let player = Arc::clone(player);
@@ -264,7 +304,8 @@ fn work(edits: usize, arbitrate: bool) -> Option<Figures> {
     let logs: Vec<String> = players.iter().map(|p| p.lock().unwrap().log.clone()).collect();
     let verdict = checker::check(bench.workspace.path(), &before, &bench.workspace.tree(), &logs);
     let failures = players.iter().flat_map(|p| p.lock().unwrap().failures.clone()).collect();
-    Some(Figures { verdict, took, decisions, failures })
+    let own_checks = players.iter().map(|p| p.lock().unwrap().own_checks).sum();
+    Some(Figures { verdict, took, decisions, own_checks, failures })
 }
 
 /// Refusals of files that nobody else had written shortly before. Rows are newest first.
@@ -295,11 +336,12 @@ fn say(kind: &str, figures: &Figures) {
     }
     eprintln!(
         "{kind}: {} edits acknowledged in {:.1} s, {} lost, {} lines lost from the start, decisions \
-         {codes:?}, other failures {}",
+         {codes:?}, {} stopped by the agents' own check, other failures {}",
         figures.verdict.acknowledged,
         figures.took.as_secs_f64(),
         figures.verdict.lost.len(),
         figures.verdict.lost_before.len(),
+        figures.own_checks,
         figures.failures.len(),
     );
 }

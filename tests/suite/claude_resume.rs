@@ -58,7 +58,7 @@ fn an_agent_that_was_killed_is_dead_and_goes_on_in_its_conversation() {
     assert_eq!(dead.backend_session_id, before.backend_session_id);
     bench.mark();
     bench.done(Command::RestartAgent { agent });
-    bench.state(agent, AgentState::Idle);
+    bench.row(agent, "another process", |row| row.pid.is_some() && row.pid != before.pid);
     bench.turn(agent, "[[script:two]]");
     let request = &api.of_script("two")[0];
     assert!(request.conversation().contains("The word is heron."), "{}", request.conversation());

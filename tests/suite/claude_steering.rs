@@ -212,8 +212,8 @@ fn a_stop_leaves_no_process_of_the_run_behind() {
     let children = ["far.txt", "near.txt", "back.txt"].map(|name| number_in(&bench, name));
     let pid = bench.now(agent).pid.unwrap();
     let environ = std::fs::read(Path::new("/proc").join(pid.to_string()).join("environ")).unwrap();
-    let mut marks = environ.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-    let mark = marks.find(|variable| variable.starts_with(RUN_MARK)).unwrap().into_owned();
+    let mut variables = environ.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let mark = variables.find(|variable| variable.starts_with(RUN_MARK)).unwrap().into_owned();
     assert!(of_run(&mark).len() >= 4, "{:?}", of_run(&mark));
     bench.done(Command::StopAgent { agent });
     let row = bench.state(agent, AgentState::Dead);

@@ -134,8 +134,12 @@ fn a_stream_that_is_cut_does_not_lose_the_turn() {
     let api = ModelApi::start(&json!({ "cut": [step] }));
     let Some(mut bench) = BenchEngine::start(Workspace::new(), &api) else { return };
     let agent = bench.agent("blue", PermissionMode::Default);
-    let end = bench.turn(agent, "[[script:cut]]");
+    bench.send(agent, "[[script:cut]]");
+    api.wait_for("the first try", |request| request.script.as_deref() == Some("cut"));
+    api.script("cut", vec![text("The whole answer.")]);
+    let end = bench.turn_end(agent);
     assert!(!end.is_error, "{end:?}");
+    assert!(api.of_script("cut").len() > 1, "it was cut");
     bench.item(agent, "the whole answer", |item| {
         item.body == Body::Text { text: "The whole answer.".to_owned() } && !item.open
     });

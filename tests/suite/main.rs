@@ -4,8 +4,7 @@
     clippy::expect_used,
     clippy::print_stderr,
     clippy::wildcard_enum_match_arm,
-    reason = "a test that cannot go on should panic, one that cannot run should say so, and most pick \
-              one event of many"
+    reason = "a test that cannot go on should panic, and one that cannot run should say so"
 )]
 
 #[path = "../support/support.rs"]
@@ -18,8 +17,6 @@ mod claude_gate;
 mod claude_resume;
 mod claude_steering;
 mod claude_turns;
-mod command_line;
-mod crash;
 mod demo;
 mod model_api;
 mod no_lost_updates;

@@ -58,6 +58,16 @@ pub(crate) struct ModelApi {
     server: Option<JoinHandle<()>>,
 }
 
+/// The gates that are open.
+pub(crate) type Gates = watch::Sender<BTreeSet<String>>;
+
+/// Opens one of them.
+pub(crate) fn open_gate(gates: &Gates, gate: &str) {
+    gates.send_modify(|open| {
+        open.insert(gate.to_owned());
+    });
+}
+
 /// How a script answers.
 enum Script {
     /// Step by step.
@@ -68,7 +78,7 @@ enum Script {
 
 struct State {
     scripts: Mutex<BTreeMap<String, Script>>,
-    gates: watch::Sender<BTreeSet<String>>,
+    gates: Gates,
     errors_sent: Mutex<HashMap<(String, usize), u64>>,
     requests: Mutex<Vec<Request>>,
     came: Condvar,
@@ -131,9 +141,12 @@ impl ModelApi {
 
     /// Lets the steps go on that `wait` for this gate, now and later.
     pub(crate) fn open(&self, gate: &str) {
-        self.state.gates.send_modify(|open| {
-            open.insert(gate.to_owned());
-        });
+        open_gate(&self.state.gates, gate);
+    }
+
+    /// The gates, for scripts that open them themselves.
+    pub(crate) fn gates(&self) -> Gates {
+        self.state.gates.clone()
     }
 
     /// The requests so far.
