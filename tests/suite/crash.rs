@@ -195,7 +195,9 @@ fn a_session_of_a_killed_engine_goes_on_in_the_next_one() {
     screen.wait_text("One.");
     screen.send_keys("second<enter>");
     screen.wait_text("Two.");
-    drop(screen);
+    screen.wait_gone("●");
+    screen.send_keys("<c-space>q");
+    assert_eq!(screen.wait_exit(), Some(0));
     wait_no_process(&bench);
     let shown = bench.run(&["show", &id]).stdout;
     assert!(shown.contains("One.") && shown.contains("Two."), "{shown}");

@@ -1,7 +1,7 @@
 //! An engine without a screen: `benchdog serve`, its agents, and what is left of them.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -10,13 +10,17 @@ use super::PATIENCE;
 use super::bench_process::{Bench, Running};
 
 /// Asks until there is an answer; panics if none comes in time.
-pub(crate) fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+pub(crate) fn wait_until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, ask)
+}
+
+fn wait_within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + patience;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < end, "{what} did not come within {PATIENCE:?}");
+        assert!(Instant::now() < end, "{what} did not come within {patience:?}");
         std::thread::yield_now();
     }
 }
@@ -71,7 +75,11 @@ pub(crate) fn wait_state(bench: &Bench, name: &str, state: &str) -> Value {
 
 /// Waits until no agent has anything to do.
 pub(crate) fn wait_all_finished(bench: &Bench) -> Value {
-    wait_until("the end of all work", || {
+    let patience = match std::env::var_os("BENCHDOG_FULL") {
+        Some(_) => PATIENCE * 10,
+        None => PATIENCE,
+    };
+    wait_within(patience, "the end of all work", || {
         let rows = bench.json(&["agents", "--json"]);
         let over = |row: &Value| row["state"] == "finished" && row["queue"] == Value::Array(vec![]);
         rows.as_array().unwrap().iter().all(over).then_some(rows)

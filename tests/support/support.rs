@@ -19,4 +19,4 @@ pub(crate) mod workspace;
 use std::time::Duration;
 
 /// How long anything may take that does not hang. Generous, for machines that do much at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
