@@ -257,7 +257,11 @@ impl Table {
         let waited = slot.queue.iter().any(|waiter| waiter.op.is_some());
         let due = slot.right.as_ref().and_then(|right| match right.state {
             LeaseState::Inflight => self.breaking_point(right.since),
-            LeaseState::Held if waited => right.until,
+            // A lease that has run out and passes to nobody (a reservation keeps them from it) is
+            // not due again: the end of the reservation wakes them.
+            LeaseState::Held if waited => {
+                right.until.filter(|until| *until > self.now || self.next_in(file).is_some())
+            }
             LeaseState::Held | LeaseState::Pinned => None,
             LeaseState::Reserved => right.until,
         });

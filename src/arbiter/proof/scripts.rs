@@ -558,6 +558,18 @@ fn a_reservation_covers_folders_and_globs_and_its_owner_may_write_there() {
 }
 
 #[test]
+fn a_lease_that_runs_out_under_a_reservation_does_not_stop_the_clock() {
+    check(
+        "a reserves src/; a edits src/x two 2; b edits src/x six 6 slowly; 16 pass; a releases src/",
+        "a may
+         a may
+         b waits for a on src/x at 1
+         tell a: src/x has passed to
+         b may",
+    );
+}
+
+#[test]
 fn too_wide_and_broken_patterns_are_refused() {
     check(
         "a reserves **; a reserves **/*.rs; a reserves ../x; a reserves f,/etc/; user reserves **
