@@ -2,6 +2,7 @@
 
 use crate::engine::command::Reply;
 use crate::engine::effect::Effect;
+use crate::engine::event::Event;
 use crate::engine::fold::Fold;
 use crate::engine::input::{Asker, Loaded, Resume};
 use crate::engine::state::{State, Step};
@@ -45,7 +46,7 @@ impl State {
             Ok(loaded) => *loaded,
             Err(failure) => {
                 if from == NOBODY {
-                    let event = crate::engine::event::Event::Noticed {
+                    let event = Event::Noticed {
                         level: crate::model::transcript::Level::Error,
                         text: failure.to_string(),
                     };
@@ -61,6 +62,11 @@ impl State {
             Resume::FromHistory => self.retell(step, loaded, starter),
         };
         self.show(step, id);
+        // Who watches has not seen what was said before; an agent begins with an empty transcript.
+        if let Some(agent) = self.agents.get(&id) {
+            let (items, more_before) = agent.fold.items();
+            step.publish(Event::TranscriptReset { agent: id, items, more_before });
+        }
     }
 
     fn go_on(&mut self, step: &mut Step, loaded: Loaded, starter: Option<Asker>) -> AgentId {
@@ -132,7 +138,7 @@ impl State {
                 let wanted: Vec<_> = bench.sessions.into_iter().filter(|id| !open(id)).collect();
                 if !bench.layout.is_null() {
                     self.layout = Some(bench.layout.clone());
-                    step.publish(crate::engine::event::Event::LayoutSaved { layout: bench.layout });
+                    step.publish(Event::LayoutSaved { layout: bench.layout });
                 }
                 for session in wanted {
                     step.out.push(Effect::Load { from: NOBODY, session, how: Resume::Continue });
