@@ -529,7 +529,9 @@ impl Pane {
             rule: take(inner, rule),
             prompt: take(text, prompt),
         };
-        self.settle(around.now);
+        if around.focused {
+            self.settle(around.now);
+        }
     }
 
     fn measure_ask(&mut self, around: &Around<'_>, width: u16, left: u16) -> u16 {

@@ -431,7 +431,7 @@ fn an_ask_takes_the_keys_of_an_empty_prompt_after_a_moment() {
 #[test]
 fn a_prompt_typed_right_after_a_change_of_panes_answers_nothing() {
     let mut stage = Stage::new(200, 50, 2);
-    stage.ask(sample::bash(1, 2));
+    stage.command("1").ask(sample::bash(1, 2));
     stage.wait(5_000).command("2").write("all of it");
     assert_eq!(stage.answered(), None);
     assert!(stage.screen().contains("> all of it"), "{}", stage.screen());

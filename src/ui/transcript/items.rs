@@ -180,6 +180,7 @@ pub(super) fn activity(call: &ToolCall, root: &str) -> String {
 /// The rows of an item that is not laid out by segments.
 pub(super) fn rows(item: &Item, facts: &Facts, width: usize, look: &Look) -> Vec<Row> {
     match &item.body {
+        Body::Prompt { .. } if is_empty(item) => Vec::new(),
         Body::Prompt { text, from } => prompt(text, *from, facts.folded, width, look),
         Body::Text { .. } => Vec::new(),
         Body::Thinking { text } if item.open => thought_under_way(text, width, look),
