@@ -26,7 +26,8 @@ pub enum PermissionMode {
 }
 
 impl PermissionMode {
-    /// All modes, in the order in which a key cycles through them.
+    /// All modes, the most careful of everyday use first. A key cycles through the first three only;
+    /// the others are chosen with care, when an agent is started.
     pub const ALL: [Self; 6] = [
         Self::Default,
         Self::AcceptEdits,

@@ -183,6 +183,8 @@ pub struct App {
     clear_keys: bool,
     pub(super) in_front: bool,
     seen: BTreeSet<AgentId>,
+    /// Whose pane the person was in last.
+    visited: Option<AgentId>,
     pub(super) awaited: VecDeque<(u64, Tag)>,
     next_id: u64,
     save_at: Option<Mono>,
@@ -210,6 +212,7 @@ impl App {
             clear_keys: false,
             in_front: true,
             seen: BTreeSet::new(),
+            visited: None,
             awaited: VecDeque::new(),
             next_id: 1,
             save_at: None,
@@ -246,6 +249,7 @@ impl App {
             Input::Tick => self.tick(),
             Input::ClearKeys => self.clear_keys = true,
         }
+        self.follow_focus();
         self.mark_seen();
         std::mem::take(&mut self.effects)
     }
@@ -389,6 +393,23 @@ impl App {
         let (picker, wishes) = Picker::new(root, all, query);
         self.open(Layer::Picker(Box::new(picker)));
         self.grant(wishes);
+    }
+
+    /// Who comes to a pane may be about to type a prompt: an ask that waits there takes the keys only
+    /// after a moment, unless the person came to answer it.
+    fn follow_focus(&mut self) {
+        let focus = self.layout.focused_agent();
+        if focus == self.visited {
+            return;
+        }
+        let left = std::mem::replace(&mut self.visited, focus);
+        if let Some(pane) = left.and_then(|agent| self.panes.get_mut(&agent)) {
+            pane.leave();
+        }
+        let now = self.now.mono;
+        if let Some(pane) = self.focused_pane() {
+            pane.enter(now);
+        }
     }
 
     /// Tells the engine that the person has seen the answer of the agent in front of them.

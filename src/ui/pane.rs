@@ -225,6 +225,18 @@ impl Pane {
         self.todo_folded = !self.todo_folded;
     }
 
+    /// The focus came here: what is typed at once is meant for the prompt.
+    pub fn enter(&mut self, now: Mono) {
+        self.typed = Some(now);
+    }
+
+    /// The focus went elsewhere. An ask has to win the keys anew, but a line begun for it keeps them.
+    pub fn leave(&mut self) {
+        if self.keys == Keys::Ask && self.place() != Context::Field {
+            self.keys = Keys::Prompt;
+        }
+    }
+
     /// Gives the keys to the ask by itself if it is time.
     pub fn settle(&mut self, now: Mono) {
         let quiet = self.typed.is_none_or(|at| now.since(at) >= QUIET_MS);
@@ -517,7 +529,9 @@ impl Pane {
             rule: take(inner, rule),
             prompt: take(text, prompt),
         };
-        self.settle(around.now);
+        if around.focused {
+            self.settle(around.now);
+        }
     }
 
     fn measure_ask(&mut self, around: &Around<'_>, width: u16, left: u16) -> u16 {

@@ -62,7 +62,7 @@ impl State {
             Resume::FromHistory => self.retell(step, loaded, starter),
         };
         self.show(step, id);
-        // Screens that look on already know nothing of what was said before.
+        // Who watches has not seen what was said before; an agent begins with an empty transcript.
         if let Some(agent) = self.agents.get(&id) {
             let (items, more_before) = agent.fold.items();
             step.publish(Event::TranscriptReset { agent: id, items, more_before });

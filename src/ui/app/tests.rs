@@ -437,6 +437,21 @@ fn an_ask_takes_the_keys_of_an_empty_prompt_after_a_moment() {
 }
 
 #[test]
+fn a_prompt_typed_right_after_a_change_of_panes_answers_nothing() {
+    let mut stage = Stage::new(200, 50, 2);
+    stage.command("1").ask(sample::bash(1, 2));
+    stage.wait(5_000).command("2").write("all of it");
+    assert_eq!(stage.answered(), None);
+    assert!(stage.screen().contains("> all of it"), "{}", stage.screen());
+    stage.keys("ctrl+u").wait(1_500);
+    assert_eq!(stage.place(), Some(Context::Ask));
+    stage.command("1").command("2").keys("a");
+    assert_eq!(stage.answered(), None);
+    stage.keys("backspace").command("1").command("a").keys("a");
+    assert!(stage.answered().is_some());
+}
+
+#[test]
 fn a_double_press_does_not_answer_the_next_ask() {
     let mut stage = Stage::new(80, 24, 1);
     stage.ask(sample::bash(1, 1));

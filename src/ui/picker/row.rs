@@ -142,7 +142,11 @@ impl<'a> Rows<'a> {
                     marked = "*";
                 }
                 let letters = picker.letters.get(&number).unwrap_or(&none);
-                (words::state_mark(&hit.row.last_state), letters)
+                let mark = match hit.resumable || hit.open {
+                    true => words::state_mark(&hit.row.last_state, hit.open),
+                    false => "†",
+                };
+                (mark, letters)
             }
             (Entry::Bench | Entry::Session(_), _) => ("⧉", &none),
         };

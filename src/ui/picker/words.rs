@@ -65,16 +65,18 @@ pub(super) fn one_line(raw: &str, longest: usize) -> String {
     clean.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The mark of a state that was stored as a word.
-pub(super) fn state_mark(word: &str) -> &'static str {
+/// The mark of a state that was stored as a word, and whether the session is open.
+///
+/// A closed one does nothing, whatever it did last: only how it ended is worth a mark.
+pub(super) fn state_mark(word: &str, open: bool) -> &'static str {
     match word {
-        "starting" => "◌",
-        "working" => "●",
-        "needs_you" => "◆",
-        "waiting_for_file" => "◷",
         "finished" => "✓",
         "error" => "✗",
-        "dead" => "†",
+        "starting" if open => "◌",
+        "working" if open => "●",
+        "needs_you" if open => "◆",
+        "waiting_for_file" if open => "◷",
+        "dead" if open => "†",
         _ => "○",
     }
 }

@@ -220,10 +220,12 @@ impl Content {
             Body::TurnEnd(end) => {
                 self.costs.insert(item.id, end.cost_usd);
             }
-            Body::Todo { entries } if own => self.todo(item.id, entries.clone()),
+            Body::Todo { entries } if own => {
+                self.todos.insert(item.id, entries.clone());
+            }
             Body::Tool(call) if own => {
                 if let Some(entries) = items::todo_of(call) {
-                    self.todo(item.id, entries);
+                    self.todos.insert(item.id, entries);
                 }
             }
             Body::Prompt { .. }
@@ -234,16 +236,6 @@ impl Content {
             | Body::Notice { .. }
             | Body::Raw { .. } => {}
         }
-    }
-
-    fn todo(&mut self, id: ItemId, entries: Vec<TodoEntry>) {
-        // The list that was the latest one will be shown in one line.
-        if let Some((latest, _)) = self.todos.last_key_value()
-            && let Some(entry) = self.entries.get_mut(latest)
-        {
-            entry.touch();
-        }
-        self.todos.insert(id, entries);
     }
 
     /// What a folded parent says about its children changes with them.
@@ -410,10 +402,7 @@ impl Content {
         if !items::foldable(&entry.item) {
             return false;
         }
-        let folded = self.folds.all.unwrap_or_else(|| {
-            let latest = self.todos.last_key_value().is_some_and(|(latest, _)| *latest == id);
-            items::folded_at_first(&entry.item) && !latest
-        });
+        let folded = self.folds.all.unwrap_or_else(|| items::folded_at_first(&entry.item));
         folded != self.folds.flipped.contains(&id)
     }
 

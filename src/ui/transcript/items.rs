@@ -33,6 +33,10 @@ const PROMPT_BYTES: usize = 131_072;
 const NOTICE_BYTES: usize = 16_384;
 /// Bytes of a raw line that are shown when it is unfolded.
 const RAW_BYTES: usize = 32_768;
+/// A turn that cost less is shown without its cost: it would read as nothing.
+const LEAST_USD: f64 = 0.000_5;
+/// How a back end notes in the conversation that the person ended the turn.
+const INTERRUPTED: &str = "[Request interrupted by user";
 
 /// What the rows of an item say about the rest of the transcript.
 #[derive(Debug, Default)]
@@ -79,6 +83,8 @@ pub(super) fn folded_at_first(item: &Item) -> bool {
 pub(super) fn is_empty(item: &Item) -> bool {
     match &item.body {
         Body::Text { text } | Body::Thinking { text } => text.trim_start().is_empty(),
+        // The end of the turn says it already, and the person did not write it.
+        Body::Prompt { text, from: Speaker::Backend } => text.starts_with(INTERRUPTED),
         Body::Prompt { .. }
         | Body::Tool(_)
         | Body::Todo { .. }
@@ -174,6 +180,7 @@ pub(super) fn activity(call: &ToolCall, root: &str) -> String {
 /// The rows of an item that is not laid out by segments.
 pub(super) fn rows(item: &Item, facts: &Facts, width: usize, look: &Look) -> Vec<Row> {
     match &item.body {
+        Body::Prompt { .. } if is_empty(item) => Vec::new(),
         Body::Prompt { text, from } => prompt(text, *from, facts.folded, width, look),
         Body::Text { .. } => Vec::new(),
         Body::Thinking { text } if item.open => thought_under_way(text, width, look),
@@ -346,7 +353,7 @@ fn turn_end(end: &TurnEnd, cost: Option<f64>, width: usize, look: &Look) -> Vec<
         words.push(one_line(if end.reason.is_empty() { "failed" } else { &end.reason }));
     }
     words.push(duration(end.duration_ms));
-    if let Some(cost) = cost.filter(|cost| *cost > 0.0) {
+    if let Some(cost) = cost.filter(|cost| *cost >= LEAST_USD) {
         words.push(dollars(cost));
     }
     let words = fit(&words.join(" · "), width);

@@ -514,7 +514,8 @@ fn the_latest_list_of_things_to_do_is_known() {
     let input = json!({"todos": [{"content": "one", "status": "in_progress"}, {"content": "two"}]});
     transcript.apply(Change::Item(tool(30, "TodoWrite", input, ToolStatus::Done, "ok")));
     assert_eq!(texts(&transcript), ["one", "two"]);
-    assert_eq!(shown(&mut transcript, 40, 2), ["◐ one", "☐ two"]);
+    // The pane shows the list in full; the item says how far it is.
+    assert_eq!(shown(&mut transcript, 40, 1), ["▸ Todo  0/2 done  one"]);
     let screen = shown(&mut transcript, 40, 60).join("\n");
     assert!(screen.contains("▸ Todo  1/3 done  lexer"), "{screen}");
     // A sub-agent's list is its own.
