@@ -35,6 +35,7 @@ mod waits;
 mod writes;
 
 #[cfg(test)]
+#[allow(clippy::wildcard_enum_match_arm, reason = "a proof looks at one kind of effect of many")]
 mod proof;
 
 pub use claim::{Claim, is_protected};

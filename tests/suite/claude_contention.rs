@@ -215,8 +215,8 @@ impl Player {
 /// The text of the last tool result, and whether it is an error.
 fn last_result(request: &Request) -> (String, bool) {
     let messages = request.body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let blocks = messages.iter().filter_map(|message| message["content"].as_array()).flatten();
-    let last = blocks.filter(|block| block["type"] == "tool_result").next_back().unwrap();
+    let mut blocks = messages.iter().filter_map(|message| message["content"].as_array()).flatten();
+    let last = blocks.rfind(|block| block["type"] == "tool_result").unwrap();
     let content = &last["content"];
     let text = match content.as_array() {
         Some(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),

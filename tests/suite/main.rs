@@ -17,6 +17,8 @@ mod claude_gate;
 mod claude_resume;
 mod claude_steering;
 mod claude_turns;
+mod command_line;
+mod crash;
 mod demo;
 mod model_api;
 mod no_lost_updates;
