@@ -361,8 +361,14 @@ fn four_real_sessions_on_the_same_files_lose_nothing_and_are_not_blocked_without
 
 #[test]
 fn without_the_arbiter_the_same_work_loses_edits() {
-    let Some(figures) = work(edits(), false) else { return };
-    say("without the arbiter", &figures);
-    assert!(!figures.verdict.lost.is_empty(), "{:?}", figures.verdict);
-    assert!(figures.decisions.is_empty());
+    // Who overtakes whom is up to the machine, so a run may be lucky; not several in a row.
+    for _ in 0..4 {
+        let Some(figures) = work(edits(), false) else { return };
+        say("without the arbiter", &figures);
+        assert!(figures.decisions.is_empty());
+        if !figures.verdict.lost.is_empty() {
+            return;
+        }
+    }
+    panic!("nothing is lost without the arbiter: the other test proves nothing");
 }

@@ -1,3 +1,5 @@
+//! Scenarios of this part of the screen: what is done to it, and what is seen then.
+
 use std::cell::RefCell;
 use std::num::NonZeroU16;
 use std::rc::Rc;

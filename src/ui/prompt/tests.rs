@@ -1,3 +1,5 @@
+//! Scenarios of this part of the screen: what is done to it, and what is seen then.
+
 use proptest::prelude::*;
 
 use super::*;
