@@ -147,6 +147,8 @@ impl Table {
         }
         let explained = write.explains(disk);
         let (extent, at_grant) = (write.extent, write.at_grant);
+        // If a change was found meanwhile, what is there now may be somebody else's.
+        let explained = explained.or_else(|| (self.at(file).disk != at_grant).then_some(false));
         let before = self.right_before(write);
         let after = Content::of(disk);
         let wrote = after.is_none() || after != at_grant;
@@ -248,22 +250,26 @@ impl Table {
 }
 
 impl Write {
-    /// Whether what is on disk is what this write was to make; `None` if that cannot be told.
+    /// Whether what is on disk is what this write was to make; `None` if only its tool knows.
+    ///
+    /// An edit that cannot be followed (its anchor was found only by a forgiving tool, or the file
+    /// is too large) explains nothing: somebody else may have written meanwhile.
     pub(super) fn explains(&self, disk: &Disk) -> Option<bool> {
         match (&self.proposal, disk) {
             (Proposal::Whole(hash), disk) => Some(Content::of(disk) == Some(Content::Is(*hash))),
             (Proposal::Edits(edits), Disk::File { text: Some(after), .. }) => {
                 let before = match self.at_grant {
-                    Some(Content::Absent) => "",
-                    Some(Content::Is(_)) => self.text.as_deref()?,
-                    None => return None,
+                    Some(Content::Absent) => Some(""),
+                    Some(Content::Is(_)) => self.text.as_deref(),
+                    None => None,
                 };
-                // An anchor that only the tool found (it forgives some quotes and blanks).
-                rebase::apply(edits, before).ok()?;
-                Some(rebase::explains(edits, before, after))
+                Some(before.is_some_and(|before| rebase::explains(edits, before, after)))
             }
-            (Proposal::Edits(_), Disk::File { text: None, .. }) | (Proposal::Opaque, _) => None,
-            (Proposal::Edits(_), Disk::Absent | Disk::Unreadable(_)) => Some(false),
+            (
+                Proposal::Edits(_),
+                Disk::File { text: None, .. } | Disk::Absent | Disk::Unreadable(_),
+            ) => Some(false),
+            (Proposal::Opaque, _) => None,
         }
     }
 }
