@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::event::WorkspaceInfo;
 use super::identity;
+use super::jobs::Jobs;
 use super::run::{Engine, Parts};
 use super::state::Setup;
 use crate::agent::process;
@@ -91,7 +92,8 @@ pub fn boot(wish: Boot) -> Result<Engine, Failure> {
         arbitrate: wish.arbitrate,
         settings: wish.settings,
     };
-    Ok(Engine::start(Parts { setup, store, table, history: wish.history, left_behind }))
+    let jobs = Jobs::start()?;
+    Ok(Engine::start(Parts { setup, store, jobs, table, history: wish.history, left_behind }))
 }
 
 /// The arbiter as the former engine left it, and the processes that it left behind.

@@ -13,6 +13,7 @@ use super::effect::{Effect, Query};
 use super::event::Event;
 use super::identity;
 use super::input::{Asker, Input, Resume, Ticket};
+use super::jobs::Jobs;
 use super::lookup;
 use super::publish::Publisher;
 use super::run::TICKETS;
@@ -41,6 +42,7 @@ pub(super) struct Performer {
     drivers: HashMap<AgentId, Driver>,
     census: Arc<Mutex<Census>>,
     texts: Arc<Texts>,
+    files: Jobs,
     /// Records that wait for the end of the step, to be queued in one piece.
     records: Vec<Record>,
     tickets_out: usize,
@@ -52,6 +54,7 @@ impl Performer {
     pub(super) fn new(
         root: PathBuf,
         store: Store,
+        files: Jobs,
         history: PathBuf,
         inputs: mpsc::Sender<Input>,
         said: mpsc::Sender<Said>,
@@ -69,6 +72,7 @@ impl Performer {
             drivers: HashMap::new(),
             census: Arc::default(),
             texts,
+            files,
             records: Vec::new(),
             tickets_out: 0,
             wake_at: None,
@@ -120,7 +124,7 @@ impl Performer {
             Effect::Order { agent, order } => self.order(agent, order),
             Effect::Resolve { op, raw, cwd } => {
                 let root = self.root.clone();
-                self.job(move || {
+                self.file_job(move || {
                     let place = disk::resolve(&root, Path::new(&cwd), &raw);
                     Some(Input::Resolved { op, place })
                 });
@@ -132,7 +136,7 @@ impl Performer {
             Effect::ReadFile { op, path } => {
                 let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
                 let store = Arc::clone(&self.store);
-                self.job(move || {
+                self.file_job(move || {
                     let disk = disk::look(&root, &path);
                     texts.keep(&store, &path, &disk);
                     Some(Input::FileRead { op, disk })
@@ -141,7 +145,7 @@ impl Performer {
             Effect::WriteFile { op, path, checked, content } => {
                 let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
                 let store = Arc::clone(&self.store);
-                self.job(move || {
+                self.file_job(move || {
                     let (disk, result) = disk::write(&root, &path, &checked, &content, op.0);
                     texts.keep(&store, &path, &disk);
                     Some(Input::Written { op, disk, result })
@@ -249,7 +253,7 @@ impl Performer {
     fn inspect(&self, op: OpId, path: WorkPath, base: Option<Hash>) {
         let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
         let store = Arc::clone(&self.store);
-        self.job(move || {
+        self.file_job(move || {
             let disk = disk::look(&root, &path);
             texts.keep(&store, &path, &disk);
             let base = base.and_then(|hash| texts.find(hash));
@@ -267,7 +271,7 @@ impl Performer {
     ) {
         let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
         let store = Arc::clone(&self.store);
-        self.job(move || {
+        self.file_job(move || {
             let seen = disk::shown(&root, Path::new(&cwd), &raw, &response);
             let seen = seen.map(|(path, hash, extent, text)| {
                 let disk = crate::arbiter::Disk::File { hash, text: Some(text) };
@@ -319,15 +323,16 @@ impl Performer {
         });
     }
 
-    /// Runs `work` where it may block; its result comes back as an input.
+    /// Does short `work` on a file; its result comes back as an input.
+    fn file_job(&self, work: impl FnOnce() -> Option<Input> + Send + 'static) {
+        let inputs = self.inputs.clone();
+        self.files.run(move || answer(&inputs, work()));
+    }
+
+    /// Runs `work` that may take long; its result comes back as an input.
     fn job(&self, work: impl FnOnce() -> Option<Input> + Send + 'static) {
         let inputs = self.inputs.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Some(input) = work() {
-                // The loop may have ended meanwhile; then nobody wants to know.
-                let _ = inputs.blocking_send(input);
-            }
-        });
+        tokio::task::spawn_blocking(move || answer(&inputs, work()));
     }
 
     /// Puts an input of this very step behind what waits already.
@@ -336,5 +341,12 @@ impl Performer {
         tokio::spawn(async move {
             let _ = inputs.send(input).await;
         });
+    }
+}
+
+fn answer(inputs: &mpsc::Sender<Input>, input: Option<Input>) {
+    if let Some(input) = input {
+        // The loop may have ended meanwhile; then nobody wants to know.
+        let _ = inputs.blocking_send(input);
     }
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::event::ToEngine;
 use super::input::{Asker, ClientId, Input};
+use super::jobs::Jobs;
 use super::link::{self, COMMANDS, EventSender, Link};
 use super::perform::Performer;
 use super::state::{Setup, State};
@@ -45,6 +46,8 @@ pub struct Parts {
     pub setup: Setup,
     /// Where everything is kept.
     pub store: Store,
+    /// Who works on files.
+    pub(super) jobs: Jobs,
     /// Leases and observations of former engines.
     pub table: Table,
     /// Where the history lies, for readers.
@@ -135,7 +138,8 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
     let mut next_client = 1;
     let root = PathBuf::from(&parts.setup.workspace.root);
     let mut state = State::new(parts.setup, parts.table, clock.now());
-    let mut performer = Performer::new(root, parts.store, parts.history, inputs, said, stored);
+    let mut performer =
+        Performer::new(root, parts.store, parts.jobs, parts.history, inputs, said, stored);
     performer.begin(parts.left_behind);
     let mut farewell = None;
     loop {
