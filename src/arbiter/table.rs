@@ -207,7 +207,7 @@ impl Table {
             Input::Asked { op } => self.asked(op),
             Input::Answered { op } => self.answered(op),
             Input::Withdrawn { op } => self.withdrawn(op),
-            Input::Finished { op, disk } => self.finished(op, &disk),
+            Input::Finished { op, end, disk } => self.finished(op, end, &disk),
             Input::Observed { owner, path, hash, seen } => {
                 self.observed(&owner, &path, Observation { hash, seen });
             }

@@ -141,7 +141,8 @@ fn run(script: &str) -> (Vec<(OpId, String)>, Vec<Effect>) {
                 world.run(last.unwrap());
                 world.finish(last.unwrap());
             }
-            ["fails"] => world.finish(last.unwrap()),
+            ["fails"] => world.fail(last.unwrap()),
+            ["is", "over"] => world.finish(last.unwrap()),
             ["ends", "turn"] => world.tell(Input::TurnEnded { owner: who }),
             ["runs", "and", "ends", "turn"] => {
                 world.run(last.unwrap());

@@ -155,3 +155,54 @@ fn a_write_in_flight_is_not_taken_for_somebody_elses() {
         .collect();
     assert_eq!(authors, ["a"]);
 }
+
+#[test]
+fn a_failed_write_does_not_own_what_others_wrote_meanwhile() {
+    // Its tool says that it failed: the change is whose it is found to be, and c is shown it.
+    let script = "c reads f; c edits f eight 8 slowly; a changes f six 6; c fails
+                  a is found in f; c writes f x|";
+    check(script, "c may\nc may not: STALE");
+    check_knowledge(
+        script,
+        "c knows f: Full
+         a changed f
+         c knows f: Refusal",
+    );
+    // The same with the change found before the tool says so, and with nobody who is found.
+    check(
+        "c reads f; c edits f eight 8 slowly; a changes f six 6; a is found in f; c fails
+         c writes f x|",
+        "c may\nc may not: STALE",
+    );
+    check(
+        "c reads f; c writes f y| slowly; a changes f six 6; c fails; c writes f x|",
+        "c may\nc may not: STALE",
+    );
+}
+
+#[test]
+fn a_write_whose_effect_cannot_be_followed_does_not_own_what_is_there() {
+    // Nothing says whether the tool has found its anchor after all.
+    check(
+        "c reads f; c edits f eight 8 slowly; a changes f six 6; c is over; c writes f x|",
+        "c may\nc may not: UNREAD",
+    );
+    check(
+        "c reads f; c formats f y| slowly; a changes f six 6; a is found in f; c is over
+         c writes f x|",
+        "c may\nc may not: UNREAD",
+    );
+}
+
+#[test]
+fn a_write_that_is_there_though_its_tool_failed_is_its_owners() {
+    let mut world = World::new(Settings::default());
+    world.put("f", TEXT);
+    let c = owner("c");
+    world.read(&c, "f", Seen::Full);
+    let op = world.call(&c, "f", Action::Whole("@c\n".to_owned()), 0);
+    world.run(op);
+    world.fail(op);
+    assert_eq!(world.table.knows(&c, &path("f")).map(|known| known.seen), Some(Seen::OwnWrite));
+    assert_eq!(world.table.last_writer(&path("f")).map(|(who, _)| who), Some(&c));
+}
