@@ -272,6 +272,8 @@ pub struct Lease {
     pub reason: String,
     /// Who waits, first come first.
     pub queue: Vec<Owner>,
+    /// The reservation of the very same file that stands behind a write in flight.
+    pub behind: Option<Box<Lease>>,
 }
 
 /// Something that the arbiter wants done.

@@ -12,7 +12,7 @@ use super::world::{Action, Stage, World, owner, path};
 use crate::arbiter::input::{Effect, Input, Seen};
 use crate::arbiter::settings::Settings;
 use crate::model::id::OpId;
-use crate::model::lease::Owner;
+use crate::model::lease::{LeaseState, Owner};
 
 /// Grants, refusals, waits and what owners are told.
 fn check(script: &str, expected: &str) {
@@ -30,7 +30,9 @@ fn check_moves(script: &str, expected: &str) {
             let queue: Vec<String> = lease.queue.iter().map(Owner::key).collect();
             let queue =
                 if queue.is_empty() { String::new() } else { format!(" < {}", queue.join(" ")) };
-            Some(format!("{path}: {} {state}{queue}", lease.owner.key()))
+            let behind = lease.behind.as_ref().map(|pin| format!(" before {}", pin.owner.key()));
+            let behind = behind.unwrap_or_default();
+            Some(format!("{path}: {} {state}{behind}{queue}", lease.owner.key()))
         }
         Effect::Moved { path, lease: None } => Some(format!("{path}: free")),
         _ => None,

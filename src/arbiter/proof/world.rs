@@ -388,11 +388,15 @@ impl World {
     pub(super) fn restart(&mut self) {
         self.calls.retain(|_, call| matches!(call.stage, Stage::Granted | Stage::Ran));
         let left = |lease: &Lease| lease.until.map(|until| until.since(self.now));
-        let leases = self.leases.iter().map(|(path, lease)| LeaseRow {
+        let behind = |lease: &Lease| lease.behind.as_deref().cloned();
+        let leases = self.leases.iter().flat_map(|(path, lease)| {
+            std::iter::once((path, lease.clone())).chain(behind(lease).map(|pin| (path, pin)))
+        });
+        let leases = leases.map(|(path, lease)| LeaseRow {
             path: path.clone(),
             owner: lease.owner.clone(),
             state: lease.state,
-            left_ms: left(lease),
+            left_ms: left(&lease),
             reason: lease.reason.clone(),
         });
         let knows = self.knows.iter();

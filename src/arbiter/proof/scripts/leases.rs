@@ -123,6 +123,7 @@ fn death_frees_everything_of_a_session() {
          g: a/x held
          src/: a pinned
          f: a inflight < b
+         f: free
          g: free
          src/: free
          f: b inflight",
@@ -199,4 +200,62 @@ fn two_requests_with_one_number_get_nothing() {
     assert!(!world.table.is_open(OpId(1)));
     world.tell(Input::Answered { op: OpId(9) });
     assert!(matches!(world.effects.last(), Some(Effect::Refused { op: OpId(9), .. })));
+}
+
+#[test]
+fn a_write_that_has_ended_is_not_shown_while_the_next_one_is_looked_at() {
+    for (second, left) in [("a", Some(LeaseState::Held)), ("b", None)] {
+        let mut world = World::new(Settings::default());
+        world.put("f", TEXT);
+        let edit = |old: &str| Action::Edits(vec![(old.to_owned(), "@x".to_owned(), false)]);
+        let first = world.call(&owner("a"), "f", edit("two"), 0);
+        world.quick = false;
+        let next = world.call(&owner(second), "f", edit("six"), 20_000);
+        if second == "a" {
+            world.run(first);
+            world.finish(first);
+        } else {
+            world.die(&owner("a"));
+        }
+        assert_eq!(world.calls[&next].stage, Stage::Looking(None), "{second}");
+        let shown = world.leases.get("f").map(|lease| lease.state);
+        assert_eq!(shown, left, "what an engine that is killed now would find for {second}");
+        world.check();
+        world.inspect(next);
+        assert_eq!(world.leases.get("f").and_then(|lease| lease.op), Some(next));
+        world.check();
+    }
+}
+
+#[test]
+fn nothing_waits_for_a_session_that_is_gone() {
+    // What the person gave to b, or to a sub-agent of it, goes to nobody.
+    for heir in ["b", "b/x"] {
+        check_moves(
+            &format!("a edits f two 2 slowly; user steals f for {heir}; b dies; a is done"),
+            "f: a inflight
+             f: a held",
+        );
+    }
+    // Its places are gone before its files are freed: the next one is told, not one of the dead.
+    check(
+        "a edits f two 2 slowly; a/x tries f six 6; b tries f six 6; a dies",
+        "a may
+         a/x may not: HELD
+         b may not: HELD
+         tell b: f is free now;",
+    );
+}
+
+#[test]
+fn no_call_of_a_session_begins_while_it_ends() {
+    let mut world = World::new(Settings::default());
+    world.put("f", TEXT);
+    let edit = |old: &str| Action::Edits(vec![(old.to_owned(), "@x".to_owned(), false)]);
+    world.call(&owner("a"), "f", edit("two"), 0);
+    world.call(&owner("a/x"), "f", edit("six"), 20_000);
+    world.effects.clear();
+    world.die(&owner("a"));
+    let looks = world.effects.iter().filter(|effect| matches!(effect, Effect::Inspect { .. }));
+    assert_eq!(looks.count(), 0);
 }

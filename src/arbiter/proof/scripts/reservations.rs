@@ -110,6 +110,29 @@ fn the_person_gives_a_file_to_somebody_after_the_write_in_flight() {
     check_moves(
         "a edits f two 2 slowly; user frees f; user steals f for user; a is done",
         "f: a inflight
+         f: a inflight before user
          f: user pinned",
     );
+}
+
+#[test]
+fn a_reservation_of_a_file_that_is_being_written_outlives_the_engine() {
+    for who in ["a", "user"] {
+        let mut world = World::new(Settings::default());
+        world.put("f", TEXT);
+        let edit = Action::Edits(vec![("two".to_owned(), "@x".to_owned(), false)]);
+        let op = world.call(&owner("a"), "f", edit, 0);
+        let for_ms = (who != "user").then_some(600_000);
+        world.reserve(&owner(who), vec!["f".into()], for_ms, 0);
+        assert_eq!(world.leases["f"].state, LeaseState::Inflight, "the write is what is shown");
+        world.restart();
+        world.check();
+        assert_eq!(world.leases["f"].state, LeaseState::Inflight, "its end was not seen");
+        world.run(op);
+        world.calls.remove(&op);
+        world.tell(Input::TurnEnded { owner: owner("a") });
+        let left = &world.leases["f"];
+        assert_eq!((left.state, &left.owner), (LeaseState::Pinned, &owner(who)));
+        world.check();
+    }
 }

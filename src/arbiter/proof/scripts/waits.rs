@@ -129,3 +129,84 @@ fn who_waits_for_a_file_has_it_reserved_for_a_while() {
          b may not: TIMEOUT",
     );
 }
+
+#[test]
+fn a_kept_place_ends_with_the_turn() {
+    check(
+        "a edits f two 2 slowly; b tries f six 6; c tries f one 1; b ends turn; a is done
+         a ends turn",
+        "a may
+         b may not: HELD
+         c may not: HELD
+         tell c: f is free now;",
+    );
+}
+
+#[test]
+fn who_waits_for_what_its_own_session_has_gets_it_at_once_and_prolongs_nothing() {
+    // The parent's lease stays as it is, and whoever waits for its end does not wait longer.
+    check_moves(
+        "a edits f two 2; b edits f six 6 slowly; 10 pass; a/x waits for f; a waits for f; 6 pass",
+        "f: a inflight
+         f: a held
+         f: a held < b
+         f: b inflight",
+    );
+    check(
+        "a edits f two 2; a/x waits for f; a/x edits f six 6",
+        "a may
+         a/x may
+         a/x may",
+    );
+    // A question that the person thinks about keeps its lease.
+    check_moves(
+        "a reads f; a edits f two 2 slowly; a asks; a/x waits for f; a is allowed; a is done",
+        "f: a inflight
+         f: a held
+         f: a inflight
+         f: a held",
+    );
+    // A lease that has run out is worth nothing, so the wait is.
+    check_moves(
+        "a edits f two 2; 16 pass; a/x waits for f",
+        "f: a inflight
+         f: a held
+         f: a/x reserved",
+    );
+}
+
+#[test]
+fn a_sub_agent_waits_only_for_the_end_of_its_parents_write() {
+    check(
+        "a edits f two 2 slowly; a/x waits for f; a is done; a/x writes f x|",
+        "a may
+         a/x waits for a on f at 1
+         a/x may
+         a/x may not: UNREAD",
+    );
+    check(
+        "a reserves src/; a/x waits for src/x; b waits for src/x",
+        "a may
+         a/x may
+         b waits for a/x on src/x at 1",
+    );
+}
+
+#[test]
+fn a_circle_that_opens_by_itself_does_not_hide_another_one() {
+    // a waits for b, which writes and waits for a: that ends by itself. But a waits for c as well,
+    // which only holds and waits for a too.
+    check(
+        "a edits src/x two 2 slowly; b edits f two 2 slowly; b edits src/x six 6 slowly
+         c edits g two 2; c edits src/x one 1 slowly; a edits f one 1 slowly
+         a edits g six 6 slowly",
+        "a may
+         b may
+         b waits for a on src/x at 1
+         c may
+         c waits for a on src/x at 2
+         a waits for b on f at 1
+         tell c: g has passed to
+         a may",
+    );
+}
