@@ -44,7 +44,7 @@ impl Table {
             Verdict::Stale { cause, extent, unseen } => {
                 let ms = self.stale_ms(who);
                 let told = self.unseen(file, who, seen, unseen.as_ref());
-                let (refusal, shown) = refusal::stale(&path, cause, extent, &told, Some(ms));
+                let (refusal, shown) = refusal::stale(&path, cause, &told, Some(ms));
                 if self.counts_as_seen(shown) {
                     self.learn_current(who, file, extent);
                 }
