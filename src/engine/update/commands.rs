@@ -134,7 +134,6 @@ impl State {
     /// Ends the engine once it is closing and no agent runs any more.
     pub(in crate::engine) fn end_if_done(&mut self, step: &mut Step) {
         if self.closing && !self.agents.values().any(|agent| agent.life.lives()) {
-            step.publish(Event::Closing);
             step.out.push(Effect::End);
         }
     }

@@ -582,7 +582,7 @@ fn an_engine_ends_once_its_agents_have() {
     bench.command(Command::Shutdown);
     assert_eq!(bench.log(), ["1 < stop", "reply Done"]);
     bench.says(BLUE, Report::Exited { code: Some(0), signal: None, stderr: String::new() });
-    assert_eq!(bench.log(), ["closing", "end"]);
+    assert_eq!(bench.log(), ["end"]);
 }
 
 #[test]
