@@ -260,6 +260,39 @@ fn what_a_run_has_shown_a_moment_before_the_kill_is_stored() {
     }
 }
 
+#[test]
+fn what_was_acknowledged_a_moment_before_the_kill_is_there_afterwards() {
+    let bench = Bench::new();
+    bench.workspace.write("a.txt", "x\n");
+    let script = bench.script("idle", "[[turn]]\nstep = [{ text = 'One.' }]\n");
+    for round in 0..ROUNDS {
+        let engine = serve(&bench, &QUICK);
+        spawn(&bench, &format!("r{round}"), &script, "go");
+        kill(engine);
+        wait_no_process(&bench);
+        let rows = bench.json(&["sessions", "--json"]);
+        assert_eq!(rows.as_array().unwrap().len() as u64, round + 1, "after round {round}");
+    }
+    for round in 0..ROUNDS {
+        let file = format!("f{round}.txt");
+        let engine = serve(&bench, &QUICK);
+        let pinned = bench.run(&["pin", &file]);
+        assert_eq!(pinned.code, Some(0), "{pinned:#?}");
+        kill(engine);
+        let engine = serve(&bench, &QUICK);
+        let locks = bench.json(&["locks", "--json"]);
+        let held = |locks: &Value| locks.as_array().unwrap().iter().any(|row| row["path"] == *file);
+        assert!(held(&locks), "{file} was reserved: {locks:#}");
+        let freed = bench.run(&["release", &file]);
+        assert_eq!(freed.code, Some(0), "{freed:#?}");
+        kill(engine);
+        let engine = serve(&bench, &QUICK);
+        let locks = bench.json(&["locks", "--json"]);
+        assert!(!held(&locks), "{file} was freed: {locks:#}");
+        kill(engine);
+    }
+}
+
 /// Whatever an agent's commands leave to the engine is taken leave of while it works on.
 #[cfg(target_os = "linux")]
 #[test]
