@@ -4,6 +4,7 @@
 //! memory, and writes down the rest in one line each.
 
 mod commands;
+mod resume;
 
 use std::collections::{BTreeMap, VecDeque};
 
