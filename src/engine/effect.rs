@@ -26,6 +26,13 @@ pub enum Effect {
         /// The answer.
         reply: Reply,
     },
+    /// Answer a command once everything is stored that was said before.
+    ReplyStored {
+        /// To whom.
+        to: Asker,
+        /// The answer.
+        reply: Reply,
+    },
     /// Store something soon.
     Store(Record),
     /// Store something at once and come back with [`Input::Stored`](super::input::Input::Stored).

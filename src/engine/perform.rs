@@ -115,6 +115,7 @@ impl Performer {
                 self.publisher.subscribe(asker.client, snapshot);
             }
             Effect::Reply { to, reply } => self.publisher.reply(to, reply),
+            Effect::ReplyStored { to, reply } => self.reply_stored(to, reply).await,
             Effect::Store(record) => self.records.push(record),
             Effect::StoreNow { ticket, records } => self.store_now(ticket, records).await,
             Effect::OpenSession { agent, session } => self.open_session(agent, session),
@@ -195,6 +196,16 @@ impl Performer {
         if let Ok(Err(error)) = closed {
             tracing::error!(%error, "the history did not close well");
         }
+    }
+
+    /// Answers once a crash could not undo what the answer acknowledges.
+    async fn reply_stored(&mut self, from: Asker, reply: Reply) {
+        self.flush().await;
+        let stored = self.store.flush();
+        self.job(move || {
+            let stored = stored.wait().map_err(|error| Reply::Failed(Failure::from(error)));
+            Some(Input::Answered { from, reply: stored.map_or_else(|failed| failed, |()| reply) })
+        });
     }
 
     async fn store_now(&mut self, ticket: Ticket, records: Vec<Record>) {

@@ -229,7 +229,7 @@ impl State {
             Ok(pid) => {
                 agent.info.pid = pid;
                 if let Some(to) = agent.starter.take() {
-                    step.out.push(Effect::Reply { to, reply: Reply::Agent(id) });
+                    step.out.push(Effect::ReplyStored { to, reply: Reply::Agent(id) });
                 }
                 self.show(step, id);
             }

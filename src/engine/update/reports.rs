@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::agent::Said;
-use crate::arbiter;
+use crate::arbiter::{self, WriteEnd};
 use crate::engine::effect::Effect;
 use crate::engine::event::Event;
 use crate::engine::fold::Fold;
@@ -41,7 +41,8 @@ impl State {
             Report::ToolResult { call, sub: _, text, is_error, hunks } => {
                 let changes = agent.fold.tool_result(&call, &text, is_error, hunks);
                 self.tell_changes(step, id, changes);
-                return self.call_over(step, id, &call, None);
+                let end = if is_error { WriteEnd::Failed } else { WriteEnd::Done };
+                return self.call_over(step, id, &call, end, None);
             }
             Report::UserText { at, text } => agent.fold.user_text(now, &at, text),
             Report::Gate { request, call, sub, tool, input } => {
