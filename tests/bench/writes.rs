@@ -186,7 +186,7 @@ impl Writer {
 
     async fn submit(&mut self, file: &str, tool: &str, input: Value) -> bool {
         let begun = Instant::now();
-        let result = self::tool(&mut self.link, &self.name, tool, input).await;
+        let result = use_tool(&mut self.link, &self.name, tool, input).await;
         self.log.writes.push(begun.elapsed());
         match (result["ok"].as_bool(), result["code"].as_str()) {
             (Some(true), _) => true,
@@ -203,7 +203,7 @@ impl Writer {
     async fn read(&mut self, file: &str) -> String {
         let begun = Instant::now();
         let input = json!({ "path": file });
-        let read = self::tool(&mut self.link, &self.name, "read_file", input).await;
+        let read = use_tool(&mut self.link, &self.name, "read_file", input).await;
         self.log.reads.push(begun.elapsed());
         read["data"]["content"].as_str().unwrap().to_owned()
     }
@@ -219,7 +219,7 @@ impl Writer {
     }
 }
 
-async fn tool(link: &mut Link, name: &str, tool: &str, input: Value) -> Value {
+async fn use_tool(link: &mut Link, name: &str, tool: &str, input: Value) -> Value {
     let (name, tool) = (name.to_owned(), tool.to_owned());
     let reply = call(link, 1, Command::CallTool { name, tool, input }).await;
     let Reply::Tool(value) = reply else { panic!("{reply:?}") };
