@@ -3,6 +3,8 @@
 //! A [`Bench`] answers what the loop would answer (files, the history, processes) at once from
 //! memory, and writes down the rest in one line each.
 
+mod sessions;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
