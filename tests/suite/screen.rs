@@ -231,9 +231,12 @@ fn a_bench_outlives_a_later_one_of_a_single_agent() {
         if names.len() == 1 {
             assert_eq!(bench.run(&["stop", "lime"]).code, Some(0));
             wait_state(&bench, "lime", "dead");
-            let sessions = bench.run(&["sessions"]).stdout;
-            let lime = sessions.lines().find(|line| line.contains("lime")).unwrap().to_owned();
-            assert!(lime.contains("stopped") && !lime.contains("open"), "{sessions}");
+            // The list reads what is stored, a moment after it happened.
+            wait_until("lime is listed as stopped", || {
+                let sessions = bench.run(&["sessions"]).stdout;
+                let lime = sessions.lines().find(|line| line.contains("lime"))?.to_owned();
+                (lime.contains("stopped") && !lime.contains("open")).then_some(())
+            });
         }
         shut_down(&bench, engine);
     }
