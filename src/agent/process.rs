@@ -21,6 +21,7 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+pub mod lineage;
 pub mod lines;
 pub mod sweep;
 pub mod tail;
