@@ -65,14 +65,21 @@ pub fn load(layers: &Layers<'_>) -> Result<Loaded, Failure> {
     merged.add(parse(DEFAULTS, "defaults"), Voice::Person, &mut problems);
     merged.forget_origins();
     merged.add(read(&layers.folders.settings_file()), Voice::Person, &mut problems);
-    if let Some(file) = layers.workspace.map(project_file) {
-        merged.add(read(&file), Voice::Project, &mut problems);
+    let project = layers.workspace.map(project_file);
+    if let Some(file) = &project {
+        merged.add(read(file), Voice::Project, &mut problems);
     }
     merged.add(of_environment(layers.environment), Voice::Person, &mut problems);
     merged.add(of_flags(layers.flags), Voice::Person, &mut problems);
-    let settings = Settings::deserialize(merged.table()).map_err(|error| {
+    let mut settings = Settings::deserialize(merged.table()).map_err(|error| {
         Failure::new(FailureKind::Internal, "the settings do not fit together").cause(error)
     })?;
+    // What the project narrows holds for agents that are wished with a mode of their own, too.
+    let narrowed = merged.get("agent.permission_mode").is_some_and(|(_, origin)| {
+        matches!(origin, Origin::File { file, .. }
+            if project.is_some_and(|project| *file == project.display().to_string()))
+    });
+    settings.ceiling = narrowed.then_some(settings.agent.permission_mode);
     check_bounds(&settings, &merged, &mut problems);
     Ok(Loaded { settings, merged, problems })
 }
@@ -166,6 +173,8 @@ fn check_bounds(settings: &Settings, merged: &Merged, problems: &mut Vec<Problem
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::agent::AgentSpec;
+    use crate::model::permission::PermissionMode;
 
     /// A home and a workspace with these two files, and the settings that come out.
     fn loaded(person: &str, project: &str, variables: &[(&str, &str)], flags: &[&str]) -> Loaded {
@@ -262,6 +271,29 @@ mod tests {
     }
 
     #[test]
+    fn a_project_narrows_agents_that_are_wished_with_a_mode_too() {
+        use PermissionMode::{AcceptEdits, BypassPermissions, Default, DontAsk, Plan};
+        let project = "agent.permission_mode = \"plan\"";
+        let own = "agent.permission_mode = \"acceptEdits\"";
+        let over = "agent.permission_mode=default";
+        for (person, project, flags, wish, mode) in [
+            ("", "", &[][..], BypassPermissions, BypassPermissions),
+            (own, "", &[], BypassPermissions, BypassPermissions),
+            ("", project, &[], BypassPermissions, Plan),
+            (own, project, &[], AcceptEdits, Plan),
+            ("", "agent.permission_mode = \"dontAsk\"", &[], Plan, Plan),
+            ("", "agent.permission_mode = \"dontAsk\"", &[], Default, DontAsk),
+            // Who overrules the project by name means it.
+            ("", project, &[over], AcceptEdits, AcceptEdits),
+        ] {
+            let settings = loaded(person, project, &[], flags).settings;
+            let wish = AgentSpec { permission_mode: wish, ..AgentSpec::default() };
+            let got = settings.complete(wish.clone()).permission_mode;
+            assert_eq!(got, mode, "{person} {project} {flags:?} {wish:?}");
+        }
+    }
+
+    #[test]
     fn a_new_agent_stays_within_the_limits() {
         let loaded = loaded(
             "limits.max_turns = 5\nagent.model = \"m\"\nagent.disallowed_tools = [\"Bash\"]",
@@ -269,7 +301,7 @@ mod tests {
             &[],
             &[],
         );
-        let spec = loaded.settings.complete(crate::model::agent::AgentSpec {
+        let spec = loaded.settings.complete(AgentSpec {
             max_turns: Some(9),
             model: Some("own".to_owned()),
             ..Default::default()
