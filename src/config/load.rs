@@ -16,6 +16,7 @@ use super::merge::{Merged, Voice};
 use super::problem::{Gravity, Origin, Problem};
 use super::schema::KEYS;
 use super::settings::Settings;
+use crate::model::agent::{ENGINE_MARK, RUN_MARK};
 use crate::model::failure::{Failure, FailureKind};
 
 /// The defaults, with a comment for each.
@@ -128,8 +129,11 @@ fn of_environment(environment: &Environment) -> Parsed {
 }
 
 /// Whether a variable looks like a setting: `BENCHDOG_`, a section, a name. Others with our prefix
-/// (`BENCHDOG_HOME`) mean something else.
+/// (`BENCHDOG_HOME`) mean something else, and so do the marks that agents' processes carry.
 fn in_a_section(name: &str) -> bool {
+    if [RUN_MARK, ENGINE_MARK].contains(&name) {
+        return false;
+    }
     KEYS.iter().any(|key| {
         let section = key.path.split('.').next().unwrap_or_default().to_uppercase();
         name.strip_prefix("BENCHDOG_")
@@ -261,6 +265,14 @@ mod tests {
             ]
         );
         assert!(loaded.fatal().is_some());
+    }
+
+    #[test]
+    fn the_marks_of_an_agents_shell_are_no_settings() {
+        let marks = [(RUN_MARK, "5f2c"), (ENGINE_MARK, "17-99"), ("BENCHDOG_AGENT_RUNS", "1")];
+        let problems = loaded("", "", &marks, &[]).problems;
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        assert!(problem.to_string().contains("BENCHDOG_AGENT_RUNS"), "{problem}");
     }
 
     #[test]

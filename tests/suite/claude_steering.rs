@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use benchdog::agent::process::RUN_MARK;
+use benchdog::model::agent::RUN_MARK;
 use benchdog::engine::command::{Command, Reply};
 use benchdog::engine::event::Event;
 use benchdog::model::agent::AgentState;

@@ -9,8 +9,8 @@
 
 use std::ffi::OsString;
 
-use super::RUN_MARK;
 use super::sweep::ancestors;
+use crate::model::agent::RUN_MARK;
 
 /// One process of a line of ancestors.
 #[derive(Debug, Clone, PartialEq, Eq)]

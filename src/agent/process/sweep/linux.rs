@@ -13,7 +13,8 @@ use rustix::process::{
 
 use super::Swept;
 use crate::agent::process::lineage::Ancestor;
-use crate::agent::process::{ENGINE_MARK, OURS, RUN_MARK};
+use crate::agent::process::OURS;
+use crate::model::agent::{ENGINE_MARK, RUN_MARK};
 
 /// Between two looks; killed processes go within it as a rule.
 const PAUSE: Duration = Duration::from_millis(5);
