@@ -90,8 +90,7 @@ impl Parts for BuiltIn {
     fn history(&self, setup: &Setup) -> Result<Box<dyn Stored>, Failure> {
         let path = setup.settings.history.database(&setup.place.folders);
         if !path.exists() {
-            return Err(Failure::new(FailureKind::Failed, "nothing is stored yet")
-                .hint("start an agent; everything it does is stored"));
+            return Ok(Box::new(NothingYet));
         }
         Ok(Box::new(OnDisk { path }))
     }
@@ -191,6 +190,25 @@ fn write_all(folder: &Path, files: &[(&str, &str)]) -> Result<(), Failure> {
         })?;
     }
     Ok(())
+}
+
+/// The history before anything was stored.
+struct NothingYet;
+
+impl Stored for NothingYet {
+    fn sessions(&self, _query: &SessionQuery) -> Result<Vec<SessionHit>, Failure> {
+        Ok(Vec::new())
+    }
+
+    fn transcript(
+        &self,
+        _session: &SessionId,
+        _before: Option<ItemId>,
+        _limit: usize,
+    ) -> Result<TranscriptPage, Failure> {
+        Err(Failure::new(FailureKind::Failed, "nothing is stored yet")
+            .hint("start an agent; everything it does is stored"))
+    }
 }
 
 /// The history as it lies on the disk.

@@ -14,7 +14,7 @@ use super::file::{Parsed, parse, single};
 use super::folders::Folders;
 use super::merge::{Merged, Voice};
 use super::problem::{Gravity, Origin, Problem};
-use super::schema::KEYS;
+use super::schema::{FILTER, KEYS, is_filter};
 use super::settings::Settings;
 use crate::model::agent::{ENGINE_MARK, RUN_MARK};
 use crate::model::failure::{Failure, FailureKind};
@@ -24,6 +24,9 @@ pub const DEFAULTS: &str = include_str!("../../assets/config.toml");
 
 /// The project's file below the root of the workspace.
 pub const PROJECT_FILE: &str = ".benchdog/config.toml";
+
+/// The variable that says what is logged, before the setting.
+pub const LOG: &str = "BENCHDOG_LOG";
 
 /// The largest settings file that is read.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -119,6 +122,11 @@ fn of_environment(environment: &Environment) -> Parsed {
             match single(key.path, value, origin) {
                 Ok(entry) => parsed.entries.push(entry),
                 Err(problem) => parsed.problems.push(problem),
+            }
+        } else if name == LOG {
+            if !is_filter(value) {
+                let message = format!("`{value}` is no filter of the log: it must be {FILTER}");
+                parsed.problems.push(Problem::ignored(origin, message));
             }
         } else if in_a_section(name) {
             let message = "there is no setting of this name";
@@ -273,6 +281,17 @@ mod tests {
         let problems = loaded("", "", &marks, &[]).problems;
         let [problem] = &problems[..] else { panic!("{problems:?}") };
         assert!(problem.to_string().contains("BENCHDOG_AGENT_RUNS"), "{problem}");
+    }
+
+    #[test]
+    fn a_filter_of_the_log_that_logs_nothing_is_said() {
+        let loaded = loaded("log.level = 'loud'", "", &[(LOG, "louder")], &[]);
+        let messages: Vec<String> = loaded.problems.iter().map(Problem::to_string).collect();
+        let [level, variable] = &messages[..] else { panic!("{messages:?}") };
+        assert!(level.contains("`log.level` must be error, warn,"), "{level}");
+        assert!(variable.starts_with("environment BENCHDOG_LOG: `louder` is no"), "{variable}");
+        assert_eq!(loaded.settings.log.level, "info");
+        assert_eq!(loaded.fatal(), None);
     }
 
     #[test]
