@@ -41,9 +41,7 @@ pub(super) fn verdict(result: &Value) -> Option<FailureKind> {
         Some("OK") => None,
         Some("HELD" | "PINNED" | "TREE_BUSY" | "DEADLOCK" | "TIMEOUT") => Some(FailureKind::Held),
         Some("STALE" | "UNREAD") => Some(FailureKind::Stale),
-        Some("OUTSIDE") if result["data"]["needs_person"] == true => {
-            Some(FailureKind::NeedsPerson)
-        }
+        Some("OUTSIDE") if result["data"]["needs_person"] == true => Some(FailureKind::NeedsPerson),
         Some(_) => Some(FailureKind::Failed),
         None => match result.get("ok").and_then(Value::as_bool) {
             Some(true) => None,

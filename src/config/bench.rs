@@ -371,11 +371,8 @@ mod tests {
 
     #[test]
     fn what_a_file_leaves_open_is_as_the_settings_wish() {
-        let usual = NewAgent {
-            backend: Backend::Script,
-            permission_mode: PermissionMode::Plan,
-            ..usual()
-        };
+        let usual =
+            NewAgent { backend: Backend::Script, permission_mode: PermissionMode::Plan, ..usual() };
         let text = "[[agent]]\n[[agent]]\npermission_mode = 'acceptEdits'\nbackend = 'claude'\n";
         let bench = parse(text, "b.toml", &usual).expect("a bench");
         let got: Vec<_> =

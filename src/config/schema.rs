@@ -253,7 +253,9 @@ mod tests {
 
     #[test]
     fn a_filter_of_the_log_is_one_that_logs() {
-        for good in ["info", "off", "DEBUG", "info,benchdog::engine=debug", "benchdog=trace", "benchdog"] {
+        for good in
+            ["info", "off", "DEBUG", "info,benchdog::engine=debug", "benchdog=trace", "benchdog"]
+        {
             assert!(is_filter(good), "{good}");
         }
         for bad in ["loud", "info,loud", "", "benchdog=loud", "a=b=c"] {

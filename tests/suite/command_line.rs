@@ -278,8 +278,7 @@ fn the_tools_answer_with_their_codes() {
     assert_eq!(outside.0, 1, "{outside:?}");
     assert!(!bench.workspace.path().parent().unwrap().join("out.txt").exists());
 
-    let (exit, word, data) =
-        call("me", "write_file", r#"{"path":".git/config","content":"x"}"#);
+    let (exit, word, data) = call("me", "write_file", r#"{"path":".git/config","content":"x"}"#);
     assert_eq!((exit, word.as_str()), (5, "OUTSIDE"), "what is protected is the person's: {data}");
 
     let (exit, word, data) = call("me", "reserve_files", r#"{"paths":["pin.txt"],"minutes":5}"#);

@@ -12,8 +12,8 @@ use rustix::process::{
 };
 
 use super::Swept;
-use crate::agent::process::lineage::Ancestor;
 use crate::agent::process::OURS;
+use crate::agent::process::lineage::Ancestor;
 use crate::model::agent::{ENGINE_MARK, RUN_MARK};
 
 /// Between two looks; killed processes go within it as a rule.
