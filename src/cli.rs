@@ -135,7 +135,10 @@ fn dispatch(cli: Cli, stage: &mut Stage, say: &mut Say, parts: &dyn Parts) -> Re
 
 fn carry_out(command: Command, desk: &mut Desk<'_>) -> Result<u8, Failure> {
     match command {
-        Command::Demo { script } => demo::demo(desk, script.as_deref()),
+        Command::Demo { script, keep } => {
+            let after = if keep { demo::After::Keep } else { demo::After::Remove };
+            demo::demo(desk, script.as_deref(), after)
+        }
         Command::Resume(args) => resume::resume(desk, &args),
         Command::Run(args) => run::run(desk, args),
         Command::Serve { foreground } => serve::serve(desk, foreground),

@@ -4,8 +4,11 @@ use serde_json::json;
 
 use super::fake::{FakeParts, Scene, said, stage};
 use super::main_with;
+use crate::config::bench::{Bench, Layout};
 use crate::control::fake::FakeEngine;
 use crate::engine::command::{Command, Reply};
+use crate::model::agent::AgentSpec;
+use crate::model::id::AgentId;
 
 /// What a wrong command line says: on a terminal for results, and on one for messages.
 fn complaint(out_is_terminal: bool, err_is_terminal: bool) -> String {
@@ -42,5 +45,25 @@ fn a_reservation_that_is_refused_is_a_failure_with_its_exit_code() {
         let ran = Scene::new(FakeParts::default()).run_against(&engine, &["pin", "src/"]);
         assert_eq!(ran.code, exit, "{code}: {}", ran.err);
         assert_eq!(ran.err.contains("blue has it"), exit != 0, "{code}: {}", ran.err);
+    }
+}
+
+#[test]
+fn the_folder_of_a_demo_goes_with_it_unless_it_is_kept() {
+    for (args, stays) in [(&["demo"][..], false), (&["demo", "--keep"], true)] {
+        let engine = FakeEngine::new(|command, _| match command {
+            Command::StartAgent { .. } => Reply::Agent(AgentId(1)),
+            Command::Shutdown | Command::Subscribe => Reply::Done,
+            other => panic!("{other:?}"),
+        });
+        let agents = vec![AgentSpec { name: "ada".into(), ..AgentSpec::default() }];
+        let demo = Some(Bench { layout: Layout::Even, agents });
+        let parts = FakeParts { engine: Some(engine), demo, ..FakeParts::default() };
+        let scene = Scene { can_draw: true, ..Scene::new(parts) };
+        let ran = scene.run(args);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let folder = scene.parts.shown.lock().expect("no panic")[0].0.clone();
+        assert!(ran.err.contains(&folder.display().to_string()), "{}", ran.err);
+        assert_eq!(folder.join("seed").exists(), stays, "{args:?}");
     }
 }

@@ -189,7 +189,8 @@ impl Key {
 pub fn is_filter(text: &str) -> bool {
     let told = |part: &str| {
         let alone = !part.contains(['=', '[', ':']);
-        !alone || part.parse::<LevelFilter>().is_ok() || part.starts_with("benchdog")
+        !part.is_empty()
+            && (!alone || part.parse::<LevelFilter>().is_ok() || part.starts_with("benchdog"))
     };
     text.split(',').all(|part| told(part.trim())) && EnvFilter::try_new(text).is_ok()
 }
