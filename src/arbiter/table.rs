@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::input::{Base, Disk, Effect, Input, Lease, Observation, Proposal, Seen};
+use super::input::{Base, Disk, Effect, Hand, Input, Lease, Observation, Proposal, Seen};
 use super::owners::{FileId, Owners, Who};
 use super::pins::{Pattern, Pins};
 use super::refusal::{self, Person};
@@ -140,6 +140,7 @@ pub(super) enum Want {
 #[derive(Debug, Clone)]
 pub(super) struct Write {
     pub(super) file: FileId,
+    pub(super) hand: Hand,
     pub(super) proposal: Proposal,
     pub(super) base: Option<Base>,
     /// The right of the owner's clan that this write took the place of.
@@ -173,6 +174,15 @@ pub(super) enum Stage {
     Granted,
     /// The person is asked.
     Asked,
+}
+
+/// What of an owner has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Its turn.
+    Turn,
+    /// Its process.
+    Process,
 }
 
 impl Table {
@@ -217,6 +227,7 @@ impl Table {
             }
             Input::TurnEnded { owner } => self.turn_ended(&owner),
             Input::Gone { session } => self.gone(&session),
+            Input::Done { owner, path } => self.done_with(&owner, &path),
             Input::Reserve { op, owner, patterns, for_ms, reason, wait_ms } => {
                 self.reserve(op, &owner, &patterns, for_ms, reason, wait_ms);
             }
@@ -470,9 +481,9 @@ impl Table {
         for who in &members {
             self.leave_queues(*who);
         }
-        self.end_ops(&members);
+        self.end_ops(&members, End::Process);
         for who in &members {
-            self.end_rights(*who);
+            self.end_rights(*who, End::Process);
         }
         for pattern in self.pins.of(&members) {
             self.unpin(&pattern);
@@ -490,15 +501,39 @@ impl Table {
     fn turn_ended(&mut self, owner: &Owner) {
         if let Some(who) = self.owners.find(owner) {
             self.leave_queues(who);
-            self.end_ops(&[who]);
-            self.end_rights(who);
+            self.end_ops(&[who], End::Turn);
+            self.end_rights(who, End::Turn);
         }
     }
 
-    /// Ends every request of these owners, those that wait first. What was in flight may have been
-    /// written or not: the next look at the file tells.
-    fn end_ops(&mut self, owners: &[Who]) {
-        let theirs = self.ops.iter().filter(|(_, op)| owners.contains(&op.who));
+    /// An owner has no more use for a file.
+    fn done_with(&mut self, owner: &Owner, path: &WorkPath) {
+        let (Some(who), Some(file)) = (self.owners.find(owner), self.owners.find_file(path)) else {
+            return;
+        };
+        let right = self.at(file).right.as_ref();
+        if right.is_some_and(|right| right.who == who && right.state != LeaseState::Inflight) {
+            self.settle(file, None);
+        }
+    }
+
+    /// Whether a request goes on although its owner's turn or process has ended.
+    fn goes_on(&self, op: &Op, end: End) -> bool {
+        let Want::Write(write) = &op.want else { return false };
+        #[cfg(test)]
+        if self.settings.is(super::settings::Mutant::EndBreaksInflight) {
+            return false;
+        }
+        op.stage == Stage::Granted && (end == End::Turn || write.hand == Hand::Bench)
+    }
+
+    /// Ends every request of these owners that does not go on, those that wait first. What was in
+    /// flight may have been written or not: the next look at the file tells.
+    fn end_ops(&mut self, owners: &[Who], end: End) {
+        let theirs = self
+            .ops
+            .iter()
+            .filter(|(_, op)| owners.contains(&op.who) && !self.goes_on(op, end));
         let mut ops: Vec<(bool, OpId)> =
             theirs.map(|(id, op)| (op.stage != Stage::Waiting, *id)).collect();
         ops.sort_unstable();
@@ -524,10 +559,15 @@ impl Table {
         }
     }
 
-    /// Ends what an owner holds. What it reserved on purpose stays.
-    fn end_rights(&mut self, who: Who) {
+    /// Ends what an owner holds. What it reserved on purpose stays, and what is in flight by a
+    /// request that goes on.
+    fn end_rights(&mut self, who: Who, end: End) {
         for file in self.rights_of(who) {
-            self.settle(file, None);
+            let right = self.at(file).right.as_ref();
+            let op = right.and_then(|right| right.op).and_then(|op| self.ops.get(&op));
+            if !op.is_some_and(|op| self.goes_on(op, end)) {
+                self.settle(file, None);
+            }
         }
     }
 

@@ -131,6 +131,16 @@ impl State {
         }
     }
 
+    /// A sub-agent is over, and its calls with it.
+    pub(super) fn end_calls_of(&mut self, step: &mut Step, id: AgentId, owner: &Owner) {
+        let theirs = |op: &OpId| self.ops.get(op).is_some_and(|op| op.owner == *owner);
+        let over = self.calls.iter().filter(|((of, _), op)| *of == id && theirs(op));
+        let over: Vec<CallId> = over.map(|((_, call), _)| call.clone()).collect();
+        for call in over {
+            self.call_over(step, id, &call, WriteEnd::Done, None);
+        }
+    }
+
     /// A turn is over: so are its calls, but not those of agents in the background.
     pub(super) fn end_calls_of_turn(&mut self, step: &mut Step, id: AgentId) {
         let Some(agent) = self.agents.get(&id) else { return };

@@ -173,9 +173,17 @@ impl State {
             return self.refuse(step, op, Refusal { code, path: None, holder: None, text });
         }
         self.stop_waiting(step, op);
+        let goes_on = self.table.is_open(op);
         let Some(found) = self.ops.get_mut(&op) else {
             return self.decide(step, arbiter::Input::Withdrawn { op });
         };
+        if !goes_on && !matches!(found.purpose, Purpose::Reserve { .. }) {
+            let text = "NOT WRITTEN (failed): the lock was lost before the write began. Nothing \
+                        was changed. Try again."
+                .to_owned();
+            let code = RefusalCode::Failed;
+            return self.refuse(step, op, Refusal { code, path: None, holder: None, text });
+        }
         found.phase = Phase::Granted;
         match &mut found.purpose {
             Purpose::Gate { agent, call, request, ask } => {

@@ -235,6 +235,7 @@ impl State {
                     changes = agent.fold.notice(step.now.wall, Level::Info, text);
                 }
                 self.tell_changes(step, id, changes);
+                self.end_calls_of(step, id, &owner);
                 self.decide(step, arbiter::Input::TurnEnded { owner });
             }
         }

@@ -4,6 +4,7 @@
 //! memory, and writes down the rest in one line each.
 
 mod commands;
+mod ends;
 mod resume;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -40,6 +41,9 @@ struct Bench {
     texts: BTreeMap<Hash, String>,
     runs: BTreeMap<AgentId, u64>,
     history_broken: bool,
+    /// Whether what is to be durable takes its time, and what has come of it so far.
+    history_slow: bool,
+    late: Vec<Input>,
     /// The one session that can be resumed.
     stored: Option<Loaded>,
     /// The stored leases, by path.
@@ -71,6 +75,8 @@ impl Bench {
             texts: BTreeMap::new(),
             runs: BTreeMap::new(),
             history_broken: false,
+            history_slow: false,
+            late: Vec::new(),
             stored: None,
             rows: BTreeMap::new(),
             log: Vec::new(),
@@ -189,6 +195,19 @@ impl Bench {
         }
     }
 
+    /// What took its time arrives.
+    fn arrive(&mut self) {
+        self.history_slow = false;
+        for input in std::mem::take(&mut self.late) {
+            self.feed(input);
+        }
+    }
+
+    fn call(&mut self, name: &str, tool: &str, input: Value) {
+        let (name, tool) = (name.to_owned(), tool.to_owned());
+        self.command(Command::CallTool { name, tool, input });
+    }
+
     fn look(&mut self, path: &WorkPath) -> Disk {
         match self.files.get(path.as_str()) {
             None => Disk::Absent,
@@ -219,7 +238,12 @@ impl Bench {
             }
             Effect::StoreNow { ticket, records } => {
                 records.iter().for_each(|record| self.store(record));
-                vec![Input::Stored { ticket, result: Ok(()) }]
+                let stored = Input::Stored { ticket, result: Ok(()) };
+                if self.history_slow {
+                    self.late.push(stored);
+                    return Vec::new();
+                }
+                vec![stored]
             }
             Effect::Store(record) => {
                 self.store(&record);

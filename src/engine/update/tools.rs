@@ -259,7 +259,8 @@ impl State {
             Err(_) => WriteEnd::Failed,
         };
         self.decide(step, arbiter::Input::Finished { op, end, disk });
-        let path = path.map(|path| path.to_string()).unwrap_or_default();
+        let file = path;
+        let path = file.as_ref().map(ToString::to_string).unwrap_or_default();
         let answer = match result {
             Ok(()) => ok(&format!("{tool}: {path} is written"), json!({ "hash": hash })),
             Err(WriteTrouble::Changed) => {
@@ -277,9 +278,12 @@ impl State {
                 not_ok("FAILED", &format!("NOT WRITTEN (failed): {why}"), json!({ "path": path }))
             }
         };
-        if owner.session().is_some() && self.agent_of(&owner).is_none() {
+        if owner.session().is_some()
+            && self.agent_of(&owner).is_none()
+            && let Some(path) = file
+        {
             // A script has no turns that could end: what it wrote is free again at once.
-            self.decide(step, arbiter::Input::TurnEnded { owner });
+            self.decide(step, arbiter::Input::Done { owner, path });
         }
         respond(step, to, answer);
     }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::agent::{Order, Verdict};
 use crate::arbiter::claim::{self, Claim};
+use crate::arbiter::input::Hand;
 use crate::arbiter::{self, Disk, Proposal, Wish, WriteEnd};
 use crate::engine::effect::{Content, Effect};
 use crate::engine::input::{Asker, Place};
@@ -194,6 +195,10 @@ impl State {
             proposal: found.proposal.clone(),
             base: found.base,
             wait_ms: self.setup.wait_ms,
+            hand: match found.purpose {
+                Purpose::Write { .. } => Hand::Bench,
+                Purpose::Gate { .. } | Purpose::Read { .. } | Purpose::Reserve { .. } => Hand::Owner,
+            },
         };
         self.decide(step, arbiter::Input::Request(wish));
     }

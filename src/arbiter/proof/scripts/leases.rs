@@ -3,6 +3,30 @@
 use super::*;
 
 #[test]
+fn the_end_of_a_turn_leaves_a_write_that_runs() {
+    check_moves(
+        "a edits f two 2 slowly; b edits f six 6 slowly; a ends turn; a is done; a ends turn",
+        "f: a inflight
+         f: a inflight < b
+         f: a held < b
+         f: b inflight",
+    );
+}
+
+#[test]
+fn who_is_done_with_a_file_keeps_its_other_ones() {
+    check_moves(
+        "a edits f two 2; a edits g two 2; a reserves src/; a is done with f",
+        "f: a inflight
+         f: a held
+         g: a inflight
+         g: a held
+         src/: a pinned
+         f: free",
+    );
+}
+
+#[test]
 fn a_file_that_was_read_may_be_written_and_a_second_writer_waits() {
     check(
         "a reads f; b reads f; a edits f two 2 slowly; b edits f six 6 slowly; a is done",
@@ -193,6 +217,7 @@ fn two_requests_with_one_number_get_nothing() {
         proposal: crate::arbiter::input::Proposal::Opaque,
         base: None,
         wait_ms: 0,
+        hand: crate::arbiter::input::Hand::Owner,
     };
     world.tell(Input::Request(wish(owner("a"))));
     world.tell(Input::Request(wish(owner("b"))));

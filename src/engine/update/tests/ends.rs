@@ -1,0 +1,55 @@
+//! What ends with a turn, a process or an answer, and what goes on.
+
+use super::*;
+
+#[test]
+fn a_script_that_has_written_one_file_keeps_the_other_that_it_writes() {
+    let mut bench = Bench::working(&["blue"]).file("b", "x\n");
+    bench.call("ci", "read_file", json!({"path": "b"}));
+    bench.read(BLUE, "b");
+    bench.log();
+    bench.history_slow = true;
+    bench.call("ci", "write_file", json!({"path": "b", "content": "x\nci\n"}));
+    bench.history_slow = false;
+    bench.call("ci", "write_file", json!({"path": "a", "content": "ci\n"}));
+    assert_eq!(bench.log(), ["reply OK true"]);
+    bench.gate(BLUE, "c1", "Write", write("b", "x\nblue\n"));
+    assert!(bench.log().is_empty(), "b is ci's until it is written");
+    bench.arrive();
+    assert_eq!(
+        bench.log(),
+        ["reply OK true", "blue refused b STALE", "1 < gate-c1 deny NOT WRITTEN (stale)"]
+    );
+    assert_eq!(bench.files["b"], "x\nci\n");
+}
+
+#[test]
+fn a_tool_of_the_bench_writes_on_although_its_agent_has_died() {
+    let mut bench = Bench::working(&["blue", "red"]).file("b", "x\n");
+    bench.read(BLUE, "b");
+    bench.read(RED, "b");
+    bench.history_slow = true;
+    bench.call("blue", "write_file", json!({"path": "b", "content": "x\nblue\n"}));
+    bench.history_slow = false;
+    bench.dies(BLUE);
+    bench.log();
+    bench.gate(RED, "c1", "Write", write("b", "x\nred\n"));
+    assert!(bench.log().is_empty(), "b is blue's until it is written");
+    bench.arrive();
+    assert_eq!(bench.files["b"], "x\nblue\n");
+    bench.wait(16_000);
+    assert!(bench.log().contains(&"red refused b STALE".to_owned()));
+}
+
+#[test]
+fn a_grant_that_the_arbiter_took_back_is_not_carried_out() {
+    let mut bench = Bench::working(&["blue"]);
+    bench.history_slow = true;
+    bench.call("ci", "write_file", json!({"path": "b", "content": "ci\n"}));
+    let op = *bench.state.ops.keys().next().unwrap();
+    let now = bench.state.epoch.mono;
+    bench.state.table.decide(now, crate::arbiter::Input::Withdrawn { op });
+    bench.arrive();
+    assert_eq!(bench.log(), ["ci refused b FAILED", "reply FAILED false"]);
+    assert!(!bench.files.contains_key("b"));
+}
