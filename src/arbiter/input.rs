@@ -89,6 +89,12 @@ pub enum Input {
         /// Which session.
         session: SessionId,
     },
+    /// The processes that a session had under a former engine are gone: their writes in flight,
+    /// which came back with [`Table::restore`](super::table::Table::restore), end.
+    Buried {
+        /// Which session.
+        session: SessionId,
+    },
     /// An owner has no more use for a file: its lease ends. What it reserved on purpose and what
     /// is in flight stays.
     Done {

@@ -1,7 +1,8 @@
 //! The table after a restart of the engine.
 //!
 //! Writes in flight come back without a request: the process that makes them may still be alive.
-//! They end when the session is said to be gone, or its turn over; nothing else ends them.
+//! They end when that process is said to be gone, and nothing else ends them: the session may go on
+//! in another process meanwhile.
 
 use super::input::{Effect, Observation};
 use super::pins::Pattern;

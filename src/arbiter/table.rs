@@ -227,6 +227,7 @@ impl Table {
             }
             Input::TurnEnded { owner } => self.turn_ended(&owner),
             Input::Gone { session } => self.gone(&session),
+            Input::Buried { session } => self.buried(&session),
             Input::Done { owner, path } => self.done_with(&owner, &path),
             Input::Reserve { op, owner, patterns, for_ms, reason, wait_ms } => {
                 self.reserve(op, &owner, &patterns, for_ms, reason, wait_ms);
@@ -560,13 +561,27 @@ impl Table {
     }
 
     /// Ends what an owner holds. What it reserved on purpose stays, and what is in flight by a
-    /// request that goes on.
+    /// request that goes on, or by a process of a former engine's time.
     fn end_rights(&mut self, who: Who, end: End) {
         for file in self.rights_of(who) {
-            let right = self.at(file).right.as_ref();
-            let op = right.and_then(|right| right.op).and_then(|op| self.ops.get(&op));
-            if !op.is_some_and(|op| self.goes_on(op, end)) {
+            let Some(right) = &self.at(file).right else { continue };
+            let goes_on = match right.op.and_then(|op| self.ops.get(&op)) {
+                Some(op) => self.goes_on(op, end),
+                None => right.is_of_former_engine(),
+            };
+            if !goes_on {
                 self.settle(file, None);
+            }
+        }
+    }
+
+    /// The processes that a session had under a former engine are gone.
+    fn buried(&mut self, session: &SessionId) {
+        for who in self.owners.members(session) {
+            for file in self.rights_of(who) {
+                if self.at(file).right.as_ref().is_some_and(Right::is_of_former_engine) {
+                    self.settle(file, None);
+                }
             }
         }
     }
@@ -575,6 +590,13 @@ impl Table {
     pub(super) fn rights_of(&self, who: Who) -> Vec<FileId> {
         let has = |file: &FileId| self.at(*file).right.as_ref().is_some_and(|r| r.who == who);
         self.busy.iter().copied().filter(has).collect()
+    }
+}
+
+impl Right {
+    /// Whether it is a write that was in flight when the former engine ended.
+    fn is_of_former_engine(&self) -> bool {
+        self.state == LeaseState::Inflight && self.op.is_none()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::command::{Command, Reply};
 use crate::agent::Said;
 use crate::arbiter::Disk;
+use crate::history::record::Process;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
 use crate::model::path::{Hash, WorkPath};
@@ -47,7 +48,7 @@ pub enum Input {
         /// Which start of it.
         run: u64,
         /// Its process.
-        result: Result<Option<u32>, Failure>,
+        result: Result<Option<Process>, Failure>,
     },
     /// Where a path that somebody wants to write really leads.
     Resolved {

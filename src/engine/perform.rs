@@ -22,7 +22,7 @@ use crate::agent::claude::drive;
 use crate::agent::process::sweep;
 use crate::agent::{Driver, Launch, Order, Said};
 use crate::history::Store;
-use crate::history::record::{OpenRow, Record};
+use crate::history::record::{OpenRow, Process, Record};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
 use crate::model::path::{Hash, WorkPath};
@@ -77,7 +77,7 @@ impl Performer {
     }
 
     /// The first look at the tree and the branch.
-    pub(super) fn begin(&mut self, left_behind: BTreeMap<SessionId, u32>) {
+    pub(super) fn begin(&mut self, left_behind: BTreeMap<SessionId, Vec<Process>>) {
         if !left_behind.is_empty() {
             self.bury(left_behind);
         }
@@ -244,7 +244,7 @@ impl Performer {
         let result = started.map(|driver| {
             let pid = driver.pid;
             self.drivers.insert(agent, driver);
-            Some(pid)
+            Some(identity::of(pid))
         });
         self.send(Input::Spawned { agent, run, result });
     }
@@ -315,12 +315,12 @@ impl Performer {
     }
 
     /// Waits, without hurry, until processes that a former engine left behind are gone.
-    fn bury(&self, mut processes: BTreeMap<SessionId, u32>) {
+    fn bury(&self, mut processes: BTreeMap<SessionId, Vec<Process>>) {
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             while !processes.is_empty() {
                 let (alive, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
-                    processes.into_iter().partition(|(_, pid)| identity::started(*pid).is_some());
+                    processes.into_iter().partition(|(_, all)| all.iter().any(identity::lives));
                 if !gone.is_empty() {
                     let _ = inputs.send(Input::Buried(gone.into_keys().collect())).await;
                 }

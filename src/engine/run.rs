@@ -17,6 +17,7 @@ use crate::agent::Said;
 use crate::agent::process::sweep;
 use crate::arbiter::Table;
 use crate::history::Store;
+use crate::history::record::Process;
 use crate::model::id::SessionId;
 use crate::model::time::{Mono, Now, Wall};
 
@@ -55,7 +56,7 @@ pub struct Parts {
     /// Where the history lies, for readers.
     pub history: PathBuf,
     /// Processes of a former engine that may still write.
-    pub left_behind: BTreeMap<SessionId, u32>,
+    pub left_behind: BTreeMap<SessionId, Vec<Process>>,
 }
 
 /// A running engine.

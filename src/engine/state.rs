@@ -10,7 +10,7 @@ use super::update::asks::OpenAsk;
 use super::update::writes::Op;
 use crate::arbiter::Table;
 use crate::config::settings::Settings;
-use crate::history::record::Record;
+use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentInfo, AgentSpec};
 use crate::model::id::{AgentId, AskId, CallId, IdSource, OpId, RequestId, SessionId};
 use crate::model::lease::{LeaseInfo, Owner};
@@ -52,6 +52,8 @@ pub(super) struct Agent {
     pub(super) spec: AgentSpec,
     pub(super) row: SessionRow,
     pub(super) fold: Fold,
+    /// Its process, to be found again by a later engine.
+    pub(super) process: Option<Process>,
     pub(super) life: Life,
     /// Which start of the process counts; what a former one says late is ignored.
     pub(super) run: u64,

@@ -50,7 +50,7 @@ impl State {
             }
             Input::Buried(sessions) => {
                 for session in sessions {
-                    self.decide(step, arbiter::Input::Gone { session });
+                    self.decide(step, arbiter::Input::Buried { session });
                 }
             }
             Input::Tick => self.tick(step),

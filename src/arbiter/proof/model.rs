@@ -269,7 +269,10 @@ impl Model for Bounds {
                 left.deaths = left.deaths.saturating_sub(1);
                 left.dead.push(at);
                 left.dead.sort_unstable();
-                left.orphans.retain(|orphan| *orphan != at);
+                if left.orphans.contains(&at) {
+                    left.orphans.retain(|orphan| *orphan != at);
+                    world.bury(&agent(at));
+                }
                 world.die(&agent(at));
             }
             Step::Outside => {

@@ -392,6 +392,14 @@ impl World {
         }
     }
 
+    /// Everything that a session ran under a former engine is seen to be gone.
+    pub(super) fn bury(&mut self, owner: &Owner) {
+        self.calls.retain(|_, call| call.owner.session() != owner.session());
+        if let Some(session) = owner.session() {
+            self.tell(Input::Buried { session: session.clone() });
+        }
+    }
+
     /// A turn ends. What is put to the person is over with it; tools that run go on.
     pub(super) fn end_turn(&mut self, owner: &Owner) {
         self.calls.retain(|_, call| call.owner != *owner || call.stage != Stage::Asked);

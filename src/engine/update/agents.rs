@@ -10,7 +10,7 @@ use crate::engine::event::Event;
 use crate::engine::fold::Fold;
 use crate::engine::input::Asker;
 use crate::engine::state::{Agent, State, Step};
-use crate::history::record::Record;
+use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentInfo, AgentSpec, AgentState, Backend, QueuedPrompt};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, SessionId};
@@ -128,6 +128,7 @@ impl State {
             spec: row.spec.clone(),
             row,
             fold,
+            process: None,
             life: Life::new(Limits::default()),
             run: 0,
             tells: Vec::new(),
@@ -222,12 +223,13 @@ impl State {
         step: &mut Step,
         id: AgentId,
         run: u64,
-        result: Result<Option<u32>, Failure>,
+        result: Result<Option<Process>, Failure>,
     ) {
         let Some(agent) = self.agents.get_mut(&id).filter(|agent| agent.run == run) else { return };
         match result {
-            Ok(pid) => {
-                agent.info.pid = pid;
+            Ok(process) => {
+                agent.info.pid = process.as_ref().map(|process| process.pid);
+                agent.process = process;
                 if let Some(to) = agent.starter.take() {
                     step.out.push(Effect::ReplyStored { to, reply: Reply::Agent(id) });
                 }

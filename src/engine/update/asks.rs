@@ -193,12 +193,9 @@ impl State {
     fn withdraw_op(&mut self, step: &mut Step, ask: AskId) {
         let Some(open) = self.asks.get(&ask) else { return };
         let (agent, call) = (open.ask.agent, open.ask.call.clone());
-        let Some(op) = self.op_of(agent, call.as_ref()) else { return };
-        self.ops.remove(&op);
-        if let Some(call) = call {
-            self.calls.remove(&(agent, call));
+        if let Some(op) = self.op_of(agent, call.as_ref()) {
+            self.give_up(step, op);
         }
-        self.decide(step, arbiter::Input::Withdrawn { op });
     }
 
     fn op_of(&self, agent: AgentId, call: Option<&CallId>) -> Option<OpId> {

@@ -7,7 +7,7 @@ use crate::engine::effect::Effect;
 use crate::engine::event::{Event, RefusedAttempt};
 use crate::engine::input::Ticket;
 use crate::engine::state::{AfterStore, KEPT_REFUSALS, State, Step};
-use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Record};
+use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Process, Record};
 use crate::model::agent::Wait;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, CallId, OpId};
@@ -93,12 +93,12 @@ impl State {
             since: self.wall_of(lease.since),
             until: lease.until.map(|until| self.wall_of(until)),
             reason: lease.reason.clone(),
-            pid: self.pid_of(&lease.owner).filter(|_| lease.state == LeaseState::Inflight),
+            process: self.process_of(&lease.owner).filter(|_| lease.state == LeaseState::Inflight),
         })
     }
 
-    fn pid_of(&self, owner: &Owner) -> Option<u32> {
-        self.agents.get(&self.agent_of(owner)?)?.info.pid
+    fn process_of(&self, owner: &Owner) -> Option<Process> {
+        self.agents.get(&self.agent_of(owner)?)?.process.clone()
     }
 
     /// Keeps the list of held files right for the owner of a path, and for its former owner.

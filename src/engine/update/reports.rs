@@ -269,6 +269,7 @@ impl State {
         agent.background.clear();
         agent.info.background.clear();
         agent.info.pid = None;
+        agent.process = None;
         agent.info.activity = None;
         agent.info.waits_for = None;
         let session = agent.session();

@@ -19,7 +19,7 @@ use crate::engine::effect::{Content, Effect};
 use crate::engine::event::{Event, WorkspaceInfo};
 use crate::engine::input::{Asker, ClientId, Extent, Input, Loaded, Place, WriteTrouble};
 use crate::engine::state::{Setup, State};
-use crate::history::record::Record;
+use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentSpec, GuardLevel};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, AskId, CallId, RequestId};
@@ -226,9 +226,10 @@ impl Bench {
             }
             Effect::Spawn { agent, run, .. } => {
                 self.runs.insert(agent, run);
+                let process = Process { pid: 100 + agent.0, began: run, boot: String::new() };
                 let ready = Report::Ready(Ready { gate_fails_closed: true, ..Ready::default() });
                 vec![
-                    Input::Spawned { agent, run, result: Ok(Some(100 + agent.0)) },
+                    Input::Spawned { agent, run, result: Ok(Some(process)) },
                     Input::Said(Said { agent, run, report: ready }),
                 ]
             }

@@ -199,11 +199,27 @@ fn a_restart_keeps_leases_reservations_and_knowledge() {
     // The tool of the old engine's time may still run: nobody gets the file.
     let waits = world.call(&b, "f", edit("six"), 20_000);
     world.pass(19_000);
-    assert!(world.table.is_open(waits));
+    let stage = |world: &World| world.calls.get(&waits).map(|call| call.stage);
+    assert_eq!(stage(&world), Some(Stage::Waiting));
+    world.end_turn(&a);
+    world.tell(Input::Gone { session: "a".into() });
+    assert_eq!(stage(&world), Some(Stage::Waiting), "another process of the session has ended");
     world.run(op);
-    world.die(&a);
-    assert_eq!(world.calls.get(&waits).map(|call| call.stage), Some(Stage::Granted));
+    world.bury(&a);
+    assert_eq!(stage(&world), Some(Stage::Granted));
     world.check();
+    assert_eq!(world.table.lease_of("src/"), None);
+}
+
+#[test]
+fn a_restart_does_not_prolong_a_reservation() {
+    let mut world = World::new(Settings::default());
+    world.reserve(&owner("a"), vec!["src/".into()], Some(60_000), 0);
+    world.pass(40_000);
+    world.restart();
+    world.pass(19_000);
+    assert!(world.table.lease_of("src/").is_some());
+    world.pass(1_000);
     assert_eq!(world.table.lease_of("src/"), None);
 }
 
