@@ -117,6 +117,7 @@ impl State {
         disk: Disk,
         request: Option<RequestId>,
     ) {
+        self.stop_waiting(step, op);
         let Some(found) = self.ops.remove(&op) else { return };
         self.decide(step, arbiter::Input::Finished { op, end, disk });
         if let Purpose::Gate { agent: id, call, .. } = found.purpose {

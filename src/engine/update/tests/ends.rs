@@ -53,3 +53,20 @@ fn a_grant_that_the_arbiter_took_back_is_not_carried_out() {
     assert_eq!(bench.log(), ["ci refused b FAILED", "reply FAILED false"]);
     assert!(!bench.files.contains_key("b"));
 }
+
+#[test]
+fn an_interrupt_ends_the_wait_of_a_write_that_the_person_allowed() {
+    let mut bench = Bench::working(&["blue", "red"]);
+    bench.gate(BLUE, "c1", "Write", write("a", "blue\n"));
+    bench.ask(BLUE, "c1", "Write", write("a", "blue\n"));
+    // While the person thinks, the file passes on.
+    bench.wait(61_000);
+    bench.gate(RED, "c2", "Write", write("a", "red\n"));
+    let answer = AskAnswer::AllowOnce { input: None };
+    bench.command(Command::AnswerAsk { ask: AskId(1), answer });
+    assert!(bench.state.agents[&BLUE].info.waits_for.is_some());
+    bench.says(BLUE, Report::Withdrawn { request: "ask-c1".into() });
+    assert_eq!(bench.states(), "blue:working red:working");
+    assert_eq!(bench.state.agents[&BLUE].info.waits_for, None);
+    assert!(bench.state.calls.keys().all(|(agent, _)| *agent == RED));
+}
