@@ -1,7 +1,7 @@
 //! What the arbiter decides, and what follows from it for agents, front ends and the history.
 
-use super::writes::{Op, Phase, Purpose, Yes};
-use crate::agent::{AskVerdict, Order, Verdict};
+use super::writes::{Op, Phase, Purpose};
+use crate::agent::Verdict;
 use crate::arbiter;
 use crate::engine::effect::Effect;
 use crate::engine::event::{Event, RefusedAttempt};
@@ -10,10 +10,9 @@ use crate::engine::state::{AfterStore, KEPT_REFUSALS, State, Step};
 use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Process, Record};
 use crate::model::agent::Wait;
 use crate::model::failure::Failure;
-use crate::model::id::{AgentId, CallId, OpId};
+use crate::model::id::{AgentId, OpId};
 use crate::model::lease::{LeaseState, Owner, Refusal, RefusalCode};
 use crate::model::path::{Hash, WorkPath};
-use crate::model::permission::AskOutcome;
 use crate::model::transcript::{Level, ToolStatus};
 use crate::supervisor::life;
 
@@ -189,7 +188,7 @@ impl State {
             Purpose::Gate { agent, call, request, ask } => {
                 let (agent, call) = (*agent, call.clone());
                 if let Some(yes) = ask.take() {
-                    return self.say_yes(step, agent, &call, yes);
+                    return self.say_yes(step, agent, Some(&call), yes);
                 }
                 if let Some(request) = request.take() {
                     let context = self.with_tells(agent, note);
@@ -205,17 +204,6 @@ impl State {
             Purpose::Reserve { .. } => self.reserved(step, op, note),
             Purpose::Read { .. } => {}
         }
-    }
-
-    fn say_yes(&mut self, step: &mut Step, agent: AgentId, call: &CallId, yes: Yes) {
-        let Yes { ask, request, input, permissions, outcome } = yes;
-        let answer = AskVerdict::Allow { input, permissions };
-        step.out.push(Effect::Order { agent, order: Order::Ask { request, answer } });
-        if let Some(found) = self.agents.get_mut(&agent) {
-            let changes = found.fold.tool_status(call, ToolStatus::Running);
-            self.tell_changes(step, agent, changes);
-        }
-        self.close_ask(step, ask, outcome, None);
     }
 
     fn waits(&mut self, step: &mut Step, op: OpId, path: &WorkPath, holder: &Owner, place: usize) {
@@ -266,10 +254,7 @@ impl State {
                     self.verdict(step, id, request, Verdict::Deny { reason });
                 }
                 if let Some(yes) = ask {
-                    let answer = AskVerdict::Deny { message: refusal.text, interrupt: false };
-                    let order = Order::Ask { request: yes.request, answer };
-                    step.out.push(Effect::Order { agent: id, order });
-                    self.close_ask(step, yes.ask, AskOutcome::Refused, None);
+                    self.deny_yes(step, id, yes, refusal.text);
                 }
             }
             Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to } => {

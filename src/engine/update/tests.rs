@@ -3,6 +3,7 @@
 //! A [`Bench`] answers what the loop would answer (files, the history, processes) at once from
 //! memory, and writes down the rest in one line each.
 
+mod asks;
 mod commands;
 mod ends;
 mod resume;

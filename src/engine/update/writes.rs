@@ -250,10 +250,14 @@ impl State {
 
     fn pass_without_lease(&mut self, step: &mut Step, op: OpId, verdict: Verdict) {
         let Some(found) = self.ops.remove(&op) else { return };
-        if let Purpose::Gate { agent, call, request, .. } = found.purpose {
-            self.calls.remove(&(agent, call));
+        if let Purpose::Gate { agent, call, request, ask } = found.purpose {
+            self.calls.remove(&(agent, call.clone()));
             if let Some(request) = request {
                 self.verdict(step, agent, request, verdict);
+            }
+            if let Some(yes) = ask {
+                // The person has said yes to exactly this.
+                self.say_yes(step, agent, Some(&call), yes);
             }
         }
     }
