@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -151,22 +152,40 @@ fn write_checked(
     let folder = full.parent().unwrap_or(root);
     fs::create_dir_all(folder).map_err(io)?;
     let temp = folder.join(format!(".{}.benchdog-{}-{unique}", path.name(), std::process::id()));
-    let written = fill(&temp, &full, text.as_bytes());
-    let result = written.map_err(io).and_then(|()| put(&temp, &full, checked, path));
+    fill(&temp, &full, text.as_bytes()).map_err(io)?;
+    let result = put(&temp, &full, checked, path);
     if result.is_err() {
-        // The temporary file is ours alone; a failure to remove it changes nothing else.
-        let _ = fs::remove_file(&temp);
+        discard(&temp, text.as_bytes());
     }
     result
 }
 
+/// Makes the temporary file. It may be read by nobody who may not read the file that it replaces.
 fn fill(temp: &Path, like: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).open(temp)?;
-    file.write_all(bytes)?;
-    if let Ok(meta) = fs::metadata(like) {
-        file.set_permissions(meta.permissions())?;
+    let permissions = fs::metadata(like).ok().map(|meta| meta.permissions());
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    if permissions.is_some() {
+        options.mode(0o600);
     }
-    Ok(())
+    let mut file = options.open(temp)?;
+    let filled = file.write_all(bytes).and_then(|()| match permissions {
+        Some(permissions) => file.set_permissions(permissions),
+        None => Ok(()),
+    });
+    if filled.is_err() {
+        // It was made here and nobody knows it; a failure to remove it changes nothing else.
+        let _ = fs::remove_file(temp);
+    }
+    filled
+}
+
+/// Removes the temporary file, unless it is somebody else's content by now.
+fn discard(temp: &Path, bytes: &[u8]) {
+    if fs::read(temp).is_ok_and(|here| here == bytes) {
+        // A failure to remove it changes nothing else.
+        let _ = fs::remove_file(temp);
+    }
 }
 
 /// Puts the temporary file in its place. What it displaces is looked at; if that is not what was
@@ -182,11 +201,11 @@ fn put(temp: &Path, full: &Path, checked: &Disk, path: &WorkPath) -> Result<(), 
         Ok(()) => {
             let displaced = read(temp).unwrap_or(Disk::Absent);
             if same(&displaced, checked) {
-                fs::remove_file(temp).map_err(|error| WriteTrouble::Io(error.to_string()))?;
+                // The write is done; what it replaced is journaled and may lie about.
+                let _ = fs::remove_file(temp);
                 return Ok(());
             }
-            rustix::fs::renameat_with(CWD, temp, CWD, full, RenameFlags::EXCHANGE).map_err(io)?;
-            Err(WriteTrouble::Changed)
+            put_back(temp, full, path)
         }
         Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOENT) => Err(WriteTrouble::Changed),
         // File systems without these flags: the check just before is all there is.
@@ -198,6 +217,21 @@ fn put(temp: &Path, full: &Path, checked: &Disk, path: &WorkPath) -> Result<(), 
             fs::rename(temp, full).map_err(|error| WriteTrouble::Io(format!("{path}: {error}")))
         }
         Err(error) => Err(io(error)),
+    }
+}
+
+/// Gives somebody's newer version its place again, which the temporary file had taken.
+fn put_back(temp: &Path, full: &Path, path: &WorkPath) -> Result<(), WriteTrouble> {
+    let rename = |flags| rustix::fs::renameat_with(CWD, temp, CWD, full, flags);
+    // Whoever removed or replaced ours meanwhile keeps what is there now.
+    let back = rename(RenameFlags::EXCHANGE).or_else(|_| rename(RenameFlags::NOREPLACE));
+    match back {
+        Ok(()) => Err(WriteTrouble::Changed),
+        Err(error) => Err(WriteTrouble::Io(format!(
+            "{path}: somebody outside changed it at the same moment, and that version could not be \
+             put back ({error}); it is kept as {}",
+            temp.display(),
+        ))),
     }
 }
 
@@ -325,6 +359,34 @@ mod tests {
         assert_eq!(result, Err(WriteTrouble::Changed), "it exists meanwhile");
         assert!(same(&look(&root, &file), &after));
         assert_eq!(fs::read_dir(&root).expect("the folder").count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn the_content_of_others_is_put_back_and_never_removed() {
+        let (_keep, root) = tree();
+        let (temp, full, file) = (root.join(".temp"), root.join("a"), path("a"));
+        let text = |at: &Path| fs::read_to_string(at).ok();
+        let checked = Disk::File { hash: Hash::of(b"checked"), text: None };
+        // It is not what was checked: theirs comes back.
+        fs::write(&temp, "ours").expect("temp");
+        fs::write(&full, "theirs").expect("a");
+        assert_eq!(put(&temp, &full, &checked, &file), Err(WriteTrouble::Changed));
+        assert_eq!((text(&full).as_deref(), text(&temp).as_deref()), (Some("theirs"), Some("ours")));
+        // Ours was removed before theirs could come back.
+        fs::rename(&full, &temp).expect("exchanged, then removed");
+        assert_eq!(put_back(&temp, &full, &file), Err(WriteTrouble::Changed));
+        assert_eq!((text(&full).as_deref(), text(&temp)), (Some("theirs"), None));
+        // What cannot come back is kept and named.
+        fs::rename(&full, &temp).expect("exchanged");
+        let nowhere = root.join("gone/a");
+        let kept = put_back(&temp, &nowhere, &file);
+        let named = |why: &String| why.contains(temp.to_str().expect("UTF-8"));
+        assert!(matches!(&kept, Err(WriteTrouble::Io(why)) if named(why)), "{kept:?}");
+        discard(&temp, b"ours");
+        assert_eq!(text(&temp).as_deref(), Some("theirs"));
+        fs::write(&temp, "ours").expect("temp");
+        discard(&temp, b"ours");
+        assert_eq!(text(&temp), None);
     }
 
     #[test]
