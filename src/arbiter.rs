@@ -41,6 +41,7 @@ mod proof;
 pub use claim::{Claim, is_protected};
 pub use input::{Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish, WriteEnd};
 pub use query::Standing;
+pub use rebase::edited;
 pub use restore::{LeaseRow, Rows, WriterRow};
 pub use settings::Settings;
 pub use table::Table;

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::effect::Content;
 use super::input::{Extent, Place, WriteTrouble};
-use crate::arbiter::{Disk, Edit};
+use crate::arbiter::{Disk, edited};
 use crate::model::path::{Hash, WorkPath};
 
 /// Files larger than this are hashed but not held as text: no rebase, no difference.
@@ -98,22 +98,6 @@ fn read(full: &Path) -> io::Result<Disk> {
     Ok(Disk::File { hash, text: String::from_utf8(bytes).ok().map(Arc::from) })
 }
 
-/// The content with a replacement made; says why if it cannot be.
-pub(super) fn edited(text: &str, edit: &Edit) -> Result<String, String> {
-    if edit.old.is_empty() {
-        return if text.is_empty() {
-            Ok(edit.new.clone())
-        } else {
-            Err("the text to replace is empty, and the file is not".to_owned())
-        };
-    }
-    match (text.matches(&edit.old).count(), edit.all) {
-        (0, _) => Err("the text to replace is not there".to_owned()),
-        (1, _) | (_, true) => Ok(text.replace(&edit.old, &edit.new)),
-        (many, false) => Err(format!("the text to replace is there {many} times")),
-    }
-}
-
 /// Writes a file whole, if it still is what was checked. Says what is there afterwards.
 pub(super) fn write(
     root: &Path,
@@ -141,7 +125,7 @@ fn write_checked(
     let text = match (content, &before) {
         (Content::Whole(text), _) => text.clone(),
         (Content::Edited(edit), Disk::File { text: Some(text), .. }) => {
-            edited(text, edit).map_err(WriteTrouble::NoAnchor)?
+            edited(edit, text).map_err(|why| WriteTrouble::NoAnchor(why.to_owned()))?
         }
         (Content::Edited(edit), Disk::Absent) if edit.old.is_empty() => edit.new.clone(),
         (Content::Edited(_), _) => {
@@ -295,6 +279,7 @@ pub(super) fn branch(root: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arbiter::Edit;
 
     fn tree() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -387,6 +372,23 @@ mod tests {
         fs::write(&temp, "ours").expect("temp");
         discard(&temp, b"ours");
         assert_eq!(text(&temp), None);
+    }
+
+    #[test]
+    fn an_edit_is_made_as_it_was_decided_about() {
+        let (_keep, root) = tree();
+        fs::write(root.join("a"), "one\r\ntwo\r\nthree\r\n").expect("a");
+        let checked = look(&root, &path("a"));
+        let edit = |old: &str, new: &str| {
+            Content::Edited(Edit { old: old.to_owned(), new: new.to_owned(), all: false })
+        };
+        let (_, result) = write(&root, &path("a"), &checked, &edit("one\ntwo\n", "1\n2\n"), 1);
+        assert_eq!(result, Ok(()));
+        assert_eq!(fs::read_to_string(root.join("a")).expect("text"), "1\r\n2\r\nthree\r\n");
+        fs::write(root.join("b"), "aaa").expect("b");
+        let checked = look(&root, &path("b"));
+        let (_, result) = write(&root, &path("b"), &checked, &edit("aa", "b"), 2);
+        assert!(matches!(result, Err(WriteTrouble::NoAnchor(_))), "two places that overlap are two");
     }
 
     #[test]

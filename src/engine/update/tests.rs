@@ -13,9 +13,8 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Value, json};
 
 use crate::agent::{AskVerdict, Order, Said, Verdict};
-use crate::arbiter::{Disk, Settings, Table};
+use crate::arbiter::{Disk, Settings, Table, edited};
 use crate::engine::command::{Command, Reply};
-use crate::engine::disk;
 use crate::engine::effect::{Content, Effect};
 use crate::engine::event::{Event, WorkspaceInfo};
 use crate::engine::input::{Asker, ClientId, Extent, Input, Loaded, Place, WriteTrouble};
@@ -280,7 +279,7 @@ impl Bench {
                 let before = self.files.get(path.as_str()).cloned().unwrap_or_default();
                 let written = match content {
                     Content::Whole(text) => Ok(text),
-                    Content::Edited(edit) => disk::edited(&before, &edit),
+                    Content::Edited(edit) => edited(&edit, &before).map_err(str::to_owned),
                 };
                 let result = written.map_err(WriteTrouble::NoAnchor).map(|text| {
                     self.files.insert(path.to_string(), text);
