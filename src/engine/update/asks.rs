@@ -266,6 +266,9 @@ impl State {
             self.withdraw_op(step, ask);
             return self.close_ask(step, ask, AskOutcome::Withdrawn, None);
         }
+        if self.shell_withdrawn(id, request) {
+            return;
+        }
         let waits = |purpose: &Purpose| {
             matches!(purpose, Purpose::Gate { agent, request: Some(waiting), .. }
                 if *agent == id && waiting == request)

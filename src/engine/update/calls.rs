@@ -21,7 +21,7 @@ impl State {
             return self.call_over(step, id, &done.call, end, Some(done.request));
         }
         if self.shells.contains_key(&(id, done.call.clone())) {
-            return self.shell_done(step, id, &done.call, done.request);
+            return self.shell_over(step, id, &done.call, Some(done.request));
         }
         if !done.failed
             && self.setup.arbitrate
@@ -76,6 +76,9 @@ impl State {
         end: WriteEnd,
         request: Option<RequestId>,
     ) {
+        if self.shells.contains_key(&(id, call.clone())) {
+            return self.shell_over(step, id, call, request);
+        }
         let found = self.calls.get(&(id, call.clone())).copied();
         let Some((op, found)) = found.and_then(|op| Some((op, self.ops.get_mut(&op)?))) else {
             if let Some(request) = request {
@@ -140,14 +143,16 @@ impl State {
         for call in over {
             self.call_over(step, id, &call, WriteEnd::Done, None);
         }
+        self.shells_over(step, id, |of| of == owner);
     }
 
     /// A turn is over: so are its calls, but not those of agents in the background.
     pub(super) fn end_calls_of_turn(&mut self, step: &mut Step, id: AgentId) {
         let Some(agent) = self.agents.get(&id) else { return };
+        let background: Vec<String> = agent.background.keys().cloned().collect();
         let goes_on = |owner: &Owner| {
             matches!(owner, Owner::Session(_, Some(sub))
-                if agent.background.contains_key(sub.as_str()))
+                if background.iter().any(|task| task == sub.as_str()))
         };
         let over: Vec<CallId> = self
             .calls
@@ -160,6 +165,7 @@ impl State {
         for call in over {
             self.call_over(step, id, &call, WriteEnd::Done, None);
         }
+        self.shells_over(step, id, |owner| !goes_on(owner));
     }
 
     /// A process is gone: nothing of its calls will be answered any more.

@@ -7,6 +7,7 @@ mod asks;
 mod commands;
 mod ends;
 mod resume;
+mod shell;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -42,6 +43,11 @@ struct Bench {
     runs: BTreeMap<AgentId, u64>,
     history_broken: bool,
     /// Whether what is to be durable takes its time, and what has come of it so far.
+    /// The tree at the last look around a shell command, and whether looks take their time.
+    census: BTreeMap<String, String>,
+    looks_slow: bool,
+    /// Changes as they were stored: whose and of what.
+    changes: Vec<String>,
     history_slow: bool,
     late: Vec<Input>,
     /// The one session that can be resumed.
@@ -75,6 +81,9 @@ impl Bench {
             texts: BTreeMap::new(),
             runs: BTreeMap::new(),
             history_broken: false,
+            census: BTreeMap::new(),
+            looks_slow: false,
+            changes: Vec::new(),
             history_slow: false,
             late: Vec::new(),
             stored: None,
@@ -197,7 +206,7 @@ impl Bench {
 
     /// What took its time arrives.
     fn arrive(&mut self) {
-        self.history_slow = false;
+        (self.history_slow, self.looks_slow) = (false, false);
         for input in std::mem::take(&mut self.late) {
             self.feed(input);
         }
@@ -206,6 +215,17 @@ impl Bench {
     fn call(&mut self, name: &str, tool: &str, input: Value) {
         let (name, tool) = (name.to_owned(), tool.to_owned());
         self.command(Command::CallTool { name, tool, input });
+    }
+
+    /// What is different from the last look.
+    fn scan(&mut self) -> Vec<(WorkPath, Disk)> {
+        let names = self.files.keys().chain(self.census.keys());
+        let differs = |name: &&String| self.files.get(*name) != self.census.get(*name);
+        let mut paths: Vec<_> = names.filter(differs).cloned().collect();
+        paths.dedup();
+        self.census = self.files.clone();
+        let paths = paths.iter().map(|path| WorkPath::parse(path).unwrap());
+        paths.map(|path| (path.clone(), self.look(&path))).collect()
     }
 
     fn look(&mut self, path: &WorkPath) -> Disk {
@@ -288,7 +308,13 @@ impl Bench {
                 vec![Input::Written { op, disk, result }]
             }
             Effect::Scan { agent, call, after } => {
-                vec![Input::Scanned { agent, call, after, found: Vec::new() }]
+                let found = self.scan();
+                let scanned = Input::Scanned { agent, call, after, found };
+                if self.looks_slow {
+                    self.late.push(scanned);
+                    return Vec::new();
+                }
+                vec![scanned]
             }
             Effect::Order { agent, order } => {
                 let line = told(&order);
@@ -340,6 +366,8 @@ impl Bench {
             self.rows.insert(row.path.clone(), state);
         } else if let Record::Free { path, .. } = record {
             self.rows.remove(path);
+        } else if let Record::Change(row) = record {
+            self.changes.push(format!("{} {}", self.state.owner_name(&row.owner), row.path));
         }
     }
 
