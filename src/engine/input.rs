@@ -50,6 +50,13 @@ pub enum Input {
         /// Its process.
         result: Result<Option<Process>, Failure>,
     },
+    /// An order did not reach an agent, because it does not read what it is told.
+    OrderFailed {
+        /// Which agent.
+        agent: AgentId,
+        /// Which start of it.
+        run: u64,
+    },
     /// Where a path that somebody wants to write really leads.
     Resolved {
         /// Which request.

@@ -25,6 +25,7 @@ impl State {
             Input::Command { from, command } => self.command(step, from, command),
             Input::Said(said) => self.said(step, said),
             Input::Spawned { agent, run, result } => self.spawned(step, agent, run, result),
+            Input::OrderFailed { agent, run } => self.order_failed(step, agent, run),
             Input::Resolved { op, place } => self.resolved(step, op, place),
             Input::Inspected { op, disk, base } => self.inspected(step, op, disk, base),
             Input::Shown { agent, call, seen } => self.shown(step, agent, &call, seen),

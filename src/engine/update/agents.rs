@@ -243,6 +243,20 @@ impl State {
         }
     }
 
+    /// An order is lost, perhaps a verdict that a tool waits for: such an agent cannot go on.
+    pub(in crate::engine) fn order_failed(&mut self, step: &mut Step, id: AgentId, run: u64) {
+        let Some(agent) = self.agents.get_mut(&id).filter(|agent| agent.run == run) else { return };
+        if agent.life.stop_wanted() {
+            return;
+        }
+        let text = "the agent does not read what it is told, so it is stopped; start it again to \
+                    go on"
+            .to_owned();
+        let changes = agent.fold.notice(step.now.wall, Level::Error, text);
+        self.tell_changes(step, id, changes);
+        self.live(step, id, life::Event::StopWanted);
+    }
+
     /// Takes an agent off the bench that never ran, and says why.
     fn drop_unstarted(&mut self, step: &mut Step, id: AgentId, failure: Failure) {
         let Some(agent) = self.agents.remove(&id) else { return };

@@ -70,3 +70,17 @@ fn an_interrupt_ends_the_wait_of_a_write_that_the_person_allowed() {
     assert_eq!(bench.state.agents[&BLUE].info.waits_for, None);
     assert!(bench.state.calls.keys().all(|(agent, _)| *agent == RED));
 }
+
+#[test]
+fn an_agent_that_does_not_read_its_orders_is_stopped_in_words() {
+    let mut bench = Bench::working(&["blue"]);
+    let run = bench.runs[&BLUE];
+    bench.feed(Input::OrderFailed { agent: BLUE, run: run + 1 });
+    assert!(bench.log().is_empty(), "another start of it is meant");
+    for _ in 0..2 {
+        bench.feed(Input::OrderFailed { agent: BLUE, run });
+    }
+    assert_eq!(bench.log(), ["1 < stop"]);
+    let (items, _) = bench.state.agents[&BLUE].fold.items();
+    assert!(format!("{:?}", items.last()).contains("does not read"), "{items:?}");
+}
