@@ -39,6 +39,8 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// A front end is gone, and nobody waits for its answers.
+    ClientGone(ClientId),
     /// An agent said something.
     Said(Said),
     /// An agent's process was started, or not.

@@ -162,7 +162,10 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
                 Some(ToEngine { id, command }) => {
                     batch.push(Input::Command { from: Asker { client, id }, command });
                 }
-                None => performer.publisher.remove(client),
+                None => {
+                    performer.publisher.remove(client);
+                    batch.push(Input::ClientGone(client));
+                }
             },
             Some(input) = results.recv() => batch.push(input),
             Some(said) = words.recv() => batch.push(Input::Said(said)),

@@ -23,6 +23,7 @@ impl State {
     pub(super) fn dispatch(&mut self, step: &mut Step, input: Input) {
         match input {
             Input::Command { from, command } => self.command(step, from, command),
+            Input::ClientGone(client) => self.client_gone(step, client),
             Input::Said(said) => self.said(step, said),
             Input::Spawned { agent, run, result } => self.spawned(step, agent, run, result),
             Input::OrderFailed { agent, run } => self.order_failed(step, agent, run),

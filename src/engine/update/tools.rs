@@ -5,12 +5,12 @@
 
 use serde_json::{Value, json};
 
-use super::writes::{Op, Purpose};
+use super::writes::{Op, Phase, Purpose};
 use crate::arbiter::input::Base;
 use crate::arbiter::{self, Disk, Edit, Proposal, Seen, WriteEnd};
 use crate::engine::command::Reply;
 use crate::engine::effect::{Content, Effect};
-use crate::engine::input::{Asker, WriteTrouble};
+use crate::engine::input::{Asker, ClientId, WriteTrouble};
 use crate::engine::state::{State, Step};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{OpId, SessionId};
@@ -292,6 +292,23 @@ impl State {
     pub(super) fn tool_refused(&self, step: &mut Step, to: Asker, refusal: &Refusal) {
         let data = json!({ "path": refusal.path, "holder": refusal.holder });
         respond(step, to, not_ok(refusal.code.as_str(), &refusal.text, data));
+    }
+
+    /// A front end is gone: what it asked for and did not get yet is given up. What was granted is
+    /// carried out.
+    pub(in crate::engine) fn client_gone(&mut self, step: &mut Step, client: ClientId) {
+        let its_own = |op: &Op| match &op.purpose {
+            Purpose::Gate { .. } => false,
+            Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to } => {
+                to.client == client && op.phase == Phase::Deciding
+            }
+        };
+        let mut ops: Vec<OpId> =
+            self.ops.iter().filter(|(_, op)| its_own(op)).map(|(id, _)| *id).collect();
+        ops.sort_unstable();
+        for op in ops {
+            self.give_up(step, op);
+        }
     }
 
     /// A request that nobody waits for any more.

@@ -84,3 +84,20 @@ fn an_agent_that_does_not_read_its_orders_is_stopped_in_words() {
     let (items, _) = bench.state.agents[&BLUE].fold.items();
     assert!(format!("{:?}", items.last()).contains("does not read"), "{items:?}");
 }
+
+#[test]
+fn what_a_front_end_waited_for_ends_with_it() {
+    let mut bench = Bench::working(&["blue"]);
+    bench.gate(BLUE, "c1", "Write", write("a", "one"));
+    bench.call("ci", "reserve_files", json!({"paths": ["a"], "wait_s": 60}));
+    bench.call("ci", "wait_for", json!({"path": "a", "timeout_s": 60}));
+    bench.call("ci", "write_file", json!({"path": "a", "content": "ci"}));
+    bench.feed(Input::ClientGone(ClientId(2)));
+    assert_eq!(bench.state.ops.len(), 4, "another one is gone");
+    bench.feed(Input::ClientGone(ME.client));
+    assert_eq!(bench.state.ops.len(), 1);
+    bench.done(BLUE, "c1", "Write", write("a", "one"), "one");
+    bench.turn_ends(BLUE);
+    assert_eq!(bench.state.table.lease_of("a"), None);
+    assert_eq!(bench.files["a"], "one");
+}
