@@ -108,8 +108,8 @@ pub enum Input {
         call: CallId,
         /// Whether the command has run already.
         after: bool,
-        /// What is different from the last look.
-        found: Vec<(WorkPath, Disk)>,
+        /// What is different from the last look; `None`: the tree is too large for that.
+        found: Option<Vec<(WorkPath, Disk)>>,
     },
     /// Records are durable, or not.
     Stored {

@@ -129,6 +129,8 @@ pub struct State {
     pub(super) names: HashMap<SessionId, String>,
     pub(super) layout: Option<serde_json::Value>,
     pub(super) closing: bool,
+    /// Whether it was said that the tree is too large to be looked over.
+    pub(super) blind: bool,
     /// Monotonic and wall time of one moment, to turn one into the other.
     pub(super) epoch: Now,
     pub(super) wake_at: Option<Mono>,
@@ -163,6 +165,7 @@ impl State {
             names: HashMap::new(),
             layout: None,
             closing: false,
+            blind: false,
             epoch: now,
             wake_at: None,
         }

@@ -6,10 +6,12 @@
 
 use crate::arbiter::{self, Disk};
 use crate::engine::effect::Effect;
+use crate::engine::event::Event;
 use crate::engine::state::{State, Step};
 use crate::model::id::{AgentId, CallId, RequestId};
 use crate::model::lease::Owner;
 use crate::model::path::WorkPath;
+use crate::model::transcript::Level;
 
 /// A shell command that runs, or is about to.
 #[derive(Debug)]
@@ -116,8 +118,14 @@ impl State {
         agent: AgentId,
         call: &CallId,
         after: bool,
-        found: Vec<(WorkPath, Disk)>,
+        found: Option<Vec<(WorkPath, Disk)>>,
     ) {
+        if found.is_none() && !std::mem::replace(&mut self.blind, true) {
+            let text = "the tree has too many files to be looked over: what shell commands change \
+                        is noticed only when somebody writes there"
+                .to_owned();
+            step.publish(Event::Noticed { level: Level::Warn, text });
+        }
         let key = (agent, call.clone());
         let owner = match self.shells.get(&key) {
             Some(shell) if after => shell.owner.clone(),
@@ -128,7 +136,7 @@ impl State {
                 .find(|(other, shell)| **other != key && shell.may_have_written())
                 .map_or(Owner::External, |(_, shell)| shell.owner.clone()),
         };
-        for (path, disk) in found {
+        for (path, disk) in found.unwrap_or_default() {
             if self.is_news(&path, &disk) {
                 self.decide(step, arbiter::Input::Found { by: owner.clone(), path, disk });
             }

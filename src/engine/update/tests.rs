@@ -46,6 +46,8 @@ struct Bench {
     /// The tree at the last look around a shell command, and whether looks take their time.
     census: BTreeMap<String, String>,
     looks_slow: bool,
+    /// Whether the tree is too large to be looked over.
+    huge: bool,
     /// Changes as they were stored: whose and of what.
     changes: Vec<String>,
     history_slow: bool,
@@ -83,6 +85,7 @@ impl Bench {
             history_broken: false,
             census: BTreeMap::new(),
             looks_slow: false,
+            huge: false,
             changes: Vec::new(),
             history_slow: false,
             late: Vec::new(),
@@ -308,7 +311,7 @@ impl Bench {
                 vec![Input::Written { op, disk, result }]
             }
             Effect::Scan { agent, call, after } => {
-                let found = self.scan();
+                let found = (!self.huge).then(|| self.scan());
                 let scanned = Input::Scanned { agent, call, after, found };
                 if self.looks_slow {
                     self.late.push(scanned);

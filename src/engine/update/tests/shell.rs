@@ -97,3 +97,17 @@ fn the_end_of_a_tool_is_answered_whatever_came_before_it() {
     assert_eq!(bench.log(), ["1 < done-c1 seen"]);
     assert!(bench.state.shells.is_empty());
 }
+
+#[test]
+fn that_the_tree_is_too_large_is_said_once_and_nobody_is_blamed() {
+    let mut bench = bench();
+    bench.huge = true;
+    bench.gate(BLUE, "c1", "Bash", bash());
+    let log = bench.log();
+    assert!(log.len() == 2 && log[0].starts_with("notice the tree has too many files"), "{log:?}");
+    assert_eq!(log[1], "1 < gate-c1 pass");
+    bench.changed_by_hand("a", "2\n");
+    bench.ended(BLUE, "c1", "Bash", bash(), false);
+    assert_eq!(bench.log(), ["1 < done-c1 seen"]);
+    assert!(bench.changes.is_empty());
+}
