@@ -52,6 +52,9 @@ pub(super) struct Agent {
     pub(super) spec: AgentSpec,
     pub(super) row: SessionRow,
     pub(super) fold: Fold,
+    /// What it holds, and whether that is other than what is shown.
+    pub(super) holds: BTreeSet<String>,
+    pub(super) holds_moved: bool,
     /// Its process, to be found again by a later engine.
     pub(super) process: Option<Process>,
     pub(super) life: Life,
@@ -180,6 +183,7 @@ impl State {
     pub fn update(&mut self, now: Now, input: Input) -> Vec<Effect> {
         let mut step = Step { now, out: Vec::new() };
         self.dispatch(&mut step, input);
+        self.show_holds(&mut step);
         self.arm(&mut step);
         step.out
     }

@@ -1,5 +1,6 @@
 //! Agents: starting, prompting, interrupting, stopping, removing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::agent::{Launch, Order};
@@ -128,6 +129,8 @@ impl State {
             spec: row.spec.clone(),
             row,
             fold,
+            holds: BTreeSet::new(),
+            holds_moved: false,
             process: None,
             life: Life::new(Limits::default()),
             run: 0,

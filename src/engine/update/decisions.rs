@@ -67,7 +67,7 @@ impl State {
         lease: Option<&arbiter::Lease>,
     ) -> Vec<Record> {
         let info = lease.map(|lease| self.lease_info(&path, lease));
-        self.refresh_holds(step, &path, lease.map(|lease| &lease.owner));
+        self.refresh_holds(&path, lease.map(|lease| &lease.owner));
         let mut records = vec![self.lease_record(&path, lease)];
         let behind = lease.and_then(|lease| lease.behind.as_deref());
         let was_behind = match behind {
@@ -100,25 +100,31 @@ impl State {
         self.agents.get(&self.agent_of(owner)?)?.process.clone()
     }
 
-    /// Keeps the list of held files right for the owner of a path, and for its former owner.
-    fn refresh_holds(&mut self, step: &mut Step, path: &str, owner: Option<&Owner>) {
+    /// Keeps the list of held files right for the owner of a path, and for its former owner. The
+    /// end of the step shows it.
+    fn refresh_holds(&mut self, path: &str, owner: Option<&Owner>) {
         let holder = owner.and_then(|owner| self.agent_of(owner));
-        let mut touched = Vec::new();
         for (id, agent) in &mut self.agents {
-            let place = agent.info.holds.iter().position(|held| held == path);
-            match (place, holder == Some(*id)) {
-                (Some(place), false) => {
-                    agent.info.holds.remove(place);
-                    touched.push(*id);
-                }
-                (None, true) => {
-                    agent.info.holds.push(path.to_owned());
-                    touched.push(*id);
-                }
-                (Some(_), true) | (None, false) => {}
-            }
+            let moved = if holder == Some(*id) {
+                agent.holds.insert(path.to_owned())
+            } else {
+                agent.holds.remove(path)
+            };
+            agent.holds_moved |= moved;
         }
-        for id in touched {
+    }
+
+    /// Shows what agents hold now, once for everything that moved in a step.
+    pub(in crate::engine) fn show_holds(&mut self, step: &mut Step) {
+        let moved = self.agents.iter_mut().filter(|(_, agent)| agent.holds_moved);
+        let moved: Vec<_> = moved
+            .map(|(id, agent)| {
+                agent.holds_moved = false;
+                agent.info.holds = agent.holds.iter().cloned().collect();
+                *id
+            })
+            .collect();
+        for id in moved {
             self.show(step, id);
         }
     }

@@ -101,3 +101,27 @@ fn what_a_front_end_waited_for_ends_with_it() {
     assert_eq!(bench.state.table.lease_of("a"), None);
     assert_eq!(bench.files["a"], "one");
 }
+
+#[test]
+fn an_agent_that_lets_many_files_go_is_shown_once() {
+    let mut bench = Bench::working(&["blue"]);
+    for at in 0..40 {
+        let (call, input) = (format!("c{at}"), write(&format!("f{at:02}"), "x"));
+        bench.gate(BLUE, &call, "Write", input.clone());
+        bench.done(BLUE, &call, "Write", input, "x");
+    }
+    assert_eq!(bench.state.agents[&BLUE].info.holds.len(), 40);
+    let run = bench.runs[&BLUE];
+    let end = TurnEnd { reason: "completed".to_owned(), ..TurnEnd::default() };
+    let report = Report::TurnEnded { end, tokens: Tokens::default(), context: None };
+    let said = Input::Said(Said { agent: BLUE, run, report });
+    let effects = bench.state.update(Now { mono: Mono(1), wall: Wall(1) }, said);
+    let rows: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Publish(Event::AgentChanged { agent }) => Some(agent.holds.len()),
+            _ => None,
+        })
+        .collect();
+    assert!(rows.len() <= 3 && rows.last() == Some(&0), "{rows:?}");
+}
