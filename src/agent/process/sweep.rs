@@ -24,9 +24,6 @@ pub struct Swept {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Kin, kin, orphans, reap_strays, sweep};
-
-#[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(target_os = "linux")]
 mod linux;
