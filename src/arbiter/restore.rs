@@ -49,6 +49,16 @@ pub struct WriterRow {
     pub after: Option<Hash>,
 }
 
+/// Whether a right that was stored goes on under the next engine. Leases of use were about who is
+/// next, and everybody is gone; a write in flight goes on as long as its process `lives`.
+pub fn goes_on(state: LeaseState, left_ms: Option<u64>, lives: bool) -> bool {
+    match state {
+        LeaseState::Pinned => left_ms != Some(0),
+        LeaseState::Inflight => lives,
+        LeaseState::Held | LeaseState::Reserved => false,
+    }
+}
+
 impl Table {
     /// Takes in what was stored. For a table that has not decided anything yet.
     pub fn restore(&mut self, now: Mono, rows: Rows) -> Vec<Effect> {

@@ -98,9 +98,7 @@ pub fn boot(wish: Boot) -> Result<Engine, Failure> {
 
 /// The arbiter as the former engine left it, and the processes that it left behind.
 ///
-/// Pins and observations hold on. Leases of use were about who is next, and everybody is gone, so
-/// they end; but a write in flight ends only when its process is seen to be gone. The rows of what
-/// has ended are deleted.
+/// Observations hold on, and what [`restore::goes_on`] says. The rows of the rest are deleted.
 fn take_over(
     settings: &Settings,
     store: &Store,
@@ -119,12 +117,8 @@ fn take_over(
     for row in reader.leases(root)? {
         let left_ms = left_ms(&row);
         let lives = row.process.clone().filter(identity::lives);
-        let goes_on = match row.state {
-            LeaseState::Pinned => left_ms != Some(0),
-            LeaseState::Inflight => lives.is_some() && row.owner.session().is_some(),
-            LeaseState::Held | LeaseState::Reserved => false,
-        };
-        if !goes_on {
+        let of_agent = lives.is_some() && row.owner.session().is_some();
+        if !restore::goes_on(row.state, left_ms, of_agent) {
             records.push(free(&row.path));
             continue;
         }

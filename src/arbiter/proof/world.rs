@@ -11,9 +11,9 @@ use crate::arbiter::input::{
     Disk, Edit, Effect, Hand, Input, Lease, Observation, Proposal, Seen, Wish, WriteEnd,
 };
 use crate::arbiter::pins::Pattern;
-use crate::arbiter::restore::{LeaseRow, Rows};
+use crate::arbiter::restore::{LeaseRow, Rows, goes_on};
 use crate::arbiter::settings::Settings;
-use crate::arbiter::table::Table;
+use crate::arbiter::table::{Table, Timer};
 use crate::model::id::OpId;
 use crate::model::lease::{LeaseState, Owner, Refusal};
 use crate::model::path::{Hash, WorkPath};
@@ -426,6 +426,8 @@ impl World {
         let leases = self.leases.iter().flat_map(|(path, lease)| {
             std::iter::once((path, lease.clone())).chain(behind(lease).map(|pin| (path, pin)))
         });
+        let lives = |path: &str| self.calls.values().any(|call| call.path == path);
+        let leases = leases.filter(|(path, lease)| goes_on(lease.state, left(lease), lives(path)));
         let leases = leases.map(|(path, lease)| LeaseRow {
             path: path.clone(),
             owner: lease.owner.clone(),
@@ -470,11 +472,13 @@ impl World {
         self.table.leases().eq(told)
     }
 
-    /// Whether each call that waits will be waked.
+    /// Whether each call that waits will be waked, by a timer of its own.
     pub(super) fn waiters_have_an_end(&self) -> bool {
-        let waits = self.calls.iter().filter(|(_, call)| call.stage == Stage::Waiting);
-        let wake = self.table.next_wake();
-        waits.into_iter().all(|(op, _)| self.table.is_open(*op) && wake.is_some())
+        let mut waits = self.calls.iter().filter(|(_, call)| call.stage == Stage::Waiting);
+        waits.all(|(op, _)| {
+            let deadline = self.table.ops.get(op).map(|found| found.deadline);
+            deadline.is_some_and(|at| self.table.timers.contains(&(at, Timer::Wait(*op))))
+        })
     }
 }
 
