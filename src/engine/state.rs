@@ -52,6 +52,8 @@ pub(super) struct Agent {
     pub(super) spec: AgentSpec,
     pub(super) row: SessionRow,
     pub(super) fold: Fold,
+    /// Whether its title is the person's, which no title of the back end replaces.
+    pub(super) own_title: bool,
     /// What it holds, and whether that is other than what is shown.
     pub(super) holds: BTreeSet<String>,
     pub(super) holds_moved: bool,

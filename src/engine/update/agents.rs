@@ -129,6 +129,7 @@ impl State {
             spec: row.spec.clone(),
             row,
             fold,
+            own_title: false,
             holds: BTreeSet::new(),
             holds_moved: false,
             process: None,

@@ -118,12 +118,12 @@ impl State {
                     return Err(Failure::new(FailureKind::Usage, "questions want answers")
                         .hint("choose an option for each"));
                 }
-                self.allow(step, id, input, Vec::new(), AskOutcome::Allowed);
+                self.allow(step, id, input, Vec::new(), AskOutcome::Allowed, answer);
                 Ok(())
             }
             AskAnswer::AllowAlways { suggestion } => {
                 let permissions = chosen(&open.ask.suggestions, suggestion)?;
-                self.allow(step, id, None, permissions, AskOutcome::AllowedAlways);
+                self.allow(step, id, None, permissions, AskOutcome::AllowedAlways, answer);
                 Ok(())
             }
         }
@@ -137,6 +137,7 @@ impl State {
         changed: Option<Value>,
         permissions: Vec<Value>,
         outcome: AskOutcome,
+        answer: AskAnswer,
     ) {
         let Some(open) = self.asks.get_mut(&id) else { return };
         let (agent, request) = (open.ask.agent, open.request.clone());
@@ -146,7 +147,7 @@ impl State {
         let tool = open.ask.tool.clone();
         open.answered = true;
         let op = self.op_of(agent, call.as_ref());
-        let yes = Yes { ask: id, request, input, permissions, outcome };
+        let yes = Yes { ask: id, request, input, permissions, outcome, answer };
         if edited && self.setup.arbitrate {
             return self.allow_edited(step, agent, op, call, &tool, yes);
         }
@@ -208,20 +209,20 @@ impl State {
         call: Option<&CallId>,
         yes: Yes,
     ) {
-        let Yes { ask, request, input, permissions, outcome } = yes;
+        let Yes { ask, request, input, permissions, outcome, answer } = yes;
         self.reply_ask(step, agent, request, AskVerdict::Allow { input, permissions });
         if let (Some(call), Some(found)) = (call, self.agents.get_mut(&agent)) {
             let changes = found.fold.tool_status(call, ToolStatus::Running);
             self.tell_changes(step, agent, changes);
         }
-        self.close_ask(step, ask, outcome, None);
+        self.close_ask(step, ask, outcome, Some(answer));
     }
 
     /// The person's yes becomes a no, in words.
     pub(super) fn deny_yes(&mut self, step: &mut Step, agent: AgentId, yes: Yes, message: String) {
         let verdict = AskVerdict::Deny { message, interrupt: false };
         self.reply_ask(step, agent, yes.request, verdict);
-        self.close_ask(step, yes.ask, AskOutcome::Refused, None);
+        self.close_ask(step, yes.ask, AskOutcome::Refused, Some(yes.answer));
     }
 
     fn reply_ask(&self, step: &mut Step, agent: AgentId, request: RequestId, answer: AskVerdict) {

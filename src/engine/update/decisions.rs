@@ -138,6 +138,7 @@ impl State {
         leases: Vec<Record>,
     ) {
         let Some(found) = self.ops.get_mut(&op) else {
+            leases.into_iter().for_each(|record| step.store(record));
             return self.decide(step, arbiter::Input::Withdrawn { op });
         };
         found.phase = Phase::Storing;

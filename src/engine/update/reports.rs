@@ -86,6 +86,9 @@ impl State {
                 return self.show(step, id);
             }
             Report::Title(title) => {
+                if agent.own_title {
+                    return;
+                }
                 agent.info.title = title;
                 self.store_session(step, id);
                 return self.show(step, id);
@@ -180,7 +183,7 @@ impl State {
         agent.reported_usd = Some(end.cost_usd);
         agent.info.usage.tokens = tokens;
         if let Some((window, used)) = context {
-            let percent = (used * 100).checked_div(window);
+            let percent = used.saturating_mul(100).checked_div(window);
             agent.info.usage.context_percent = percent.and_then(|p| u8::try_from(p.min(100)).ok());
         }
         agent.info.activity = None;

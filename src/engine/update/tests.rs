@@ -46,6 +46,8 @@ struct Bench {
     /// The tree at the last look around a shell command, and whether looks take their time.
     census: BTreeMap<String, String>,
     looks_slow: bool,
+    /// What the person answered, as it was stored.
+    answers: Vec<Option<AskAnswer>>,
     /// Whether the tree is too large to be looked over.
     huge: bool,
     /// Changes as they were stored: whose and of what.
@@ -85,6 +87,7 @@ impl Bench {
             history_broken: false,
             census: BTreeMap::new(),
             looks_slow: false,
+            answers: Vec::new(),
             huge: false,
             changes: Vec::new(),
             history_slow: false,
@@ -369,6 +372,8 @@ impl Bench {
             self.rows.insert(row.path.clone(), state);
         } else if let Record::Free { path, .. } = record {
             self.rows.remove(path);
+        } else if let Record::AskEnded { answer, .. } = record {
+            self.answers.push(answer.clone());
         } else if let Record::Change(row) = record {
             self.changes.push(format!("{} {}", self.state.owner_name(&row.owner), row.path));
         }

@@ -17,7 +17,7 @@ use crate::engine::state::{State, Step};
 use crate::model::id::{AgentId, AskId, CallId, OpId, RequestId, SubId};
 use crate::model::lease::{Owner, Refusal, RefusalCode};
 use crate::model::path::WorkPath;
-use crate::model::permission::{AskOutcome, PermissionMode};
+use crate::model::permission::{AskAnswer, AskOutcome, PermissionMode};
 
 /// A request to the arbiter, from its first question to its end.
 #[derive(Debug)]
@@ -68,6 +68,8 @@ pub(super) struct Yes {
     pub(super) input: Value,
     pub(super) permissions: Vec<Value>,
     pub(super) outcome: AskOutcome,
+    /// As the person gave it.
+    pub(super) answer: AskAnswer,
 }
 
 /// Where a request stands.

@@ -52,3 +52,27 @@ fn a_call_that_is_changed_into_nonsense_is_refused_in_words() {
     let log = changes(&mut bench, outside("x\n"), json!({ "file_path": 7 }));
     assert!(log.contains(&"1 < ask-c1 deny NOT RUN".to_owned()), "{log:?}");
 }
+
+#[test]
+fn a_yes_is_stored_as_it_was_given() {
+    let mut bench = Bench::working(&["blue"]);
+    changes(&mut bench, write("a", "x\n"), write("a", "y\n"));
+    let once = AskAnswer::AllowOnce { input: Some(write("a", "y\n")) };
+    assert_eq!(bench.answers, [Some(once)]);
+    let suggestions = vec![json!({"type": "setMode", "mode": "acceptEdits"})];
+    bench.says(
+        BLUE,
+        Report::Ask {
+            request: "ask-c2".into(),
+            call: None,
+            sub: None,
+            tool: "WebFetch".to_owned(),
+            input: json!({}),
+            suggestions,
+            reason: None,
+        },
+    );
+    let always = AskAnswer::AllowAlways { suggestion: Some(0) };
+    bench.command(Command::AnswerAsk { ask: AskId(2), answer: always.clone() });
+    assert_eq!(bench.answers.last(), Some(&Some(always)));
+}
