@@ -17,9 +17,13 @@ use super::effect::Content;
 use super::input::{Extent, Place, WriteTrouble};
 use crate::arbiter::{Disk, edited};
 use crate::model::path::{Hash, WorkPath};
+use crate::model::time::Wall;
 
 /// Files larger than this are hashed but not held as text: no rebase, no difference.
 const TEXT_BYTES: u64 = 2 * 1024 * 1024;
+
+/// The time of a change may be so far behind the clock.
+const CLOCK_MS: i64 = 20;
 
 /// Where `raw`, written by somebody who stands in `cwd`, leads. `root` is canonical.
 pub(super) fn resolve(root: &Path, cwd: &Path, raw: &str) -> Place {
@@ -228,28 +232,52 @@ fn same(now: &Disk, checked: &Disk) -> bool {
 }
 
 /// What a read of Claude's `Read` tool showed, if it is what is on disk now.
+///
+/// What is shown of a file that is no text cannot be compared with it: all of it was shown if it
+/// has not changed since before the read `began`.
 pub(super) fn shown(
     root: &Path,
     cwd: &Path,
     raw: &str,
     response: &Value,
-) -> Option<(WorkPath, Hash, Extent, Arc<str>)> {
+    began: Option<Wall>,
+) -> Option<(WorkPath, Disk, Extent)> {
     let Place::Inside(path) = resolve(root, cwd, raw) else { return None };
-    let Disk::File { hash, text: Some(text) } = look(root, &path) else { return None };
+    let unchanged = began.is_some_and(|began| is_older(&path.below(root), began));
+    let disk = look(root, &path);
+    let Disk::File { text, .. } = &disk else { return None };
     let file = response.get("file")?;
-    let content = file.get("content")?.as_str()?;
     let number = |key: &str| file.get(key).and_then(Value::as_u64);
     let (start, lines) = (number("startLine").unwrap_or(1), number("numLines"));
     let whole = start <= 1 && lines.is_none_or(|lines| number("totalLines") == Some(lines));
-    if whole {
-        let same = plain(content) == plain(&text);
-        return same.then_some((path, hash, Extent::Whole, text));
-    }
-    let skip = usize::try_from(start.saturating_sub(1)).ok()?;
-    let all = plain(&text);
-    let mut rest = all.split('\n').skip(skip);
-    let same = plain(content).split('\n').all(|line| rest.next() == Some(line));
-    same.then_some((path, hash, Extent::Part, text))
+    let extent = match (file.get("content").and_then(Value::as_str), text) {
+        (Some(content), Some(text)) if whole => {
+            (plain(content) == plain(text)).then_some(Extent::Whole)
+        }
+        (Some(content), Some(text)) => {
+            let skip = usize::try_from(start.saturating_sub(1)).ok()?;
+            let all = plain(text);
+            let mut rest = all.split('\n').skip(skip);
+            let same = plain(content).split('\n').all(|line| rest.next() == Some(line));
+            same.then_some(Extent::Part)
+        }
+        (Some(_), None) => Some(if whole && unchanged { Extent::Whole } else { Extent::Part }),
+        (None, _) => match response.get("type").and_then(Value::as_str) {
+            Some("image" | "notebook") if unchanged => Some(Extent::Whole),
+            Some("image" | "notebook") => Some(Extent::Part),
+            _ => None,
+        },
+    };
+    extent.map(|extent| (path, disk, extent))
+}
+
+/// Whether a file was last changed before `then`, for certain.
+fn is_older(full: &Path, then: Wall) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(full).is_ok_and(|meta| {
+        let changed = meta.ctime().saturating_mul(1000).saturating_add(meta.ctime_nsec() / 1_000_000);
+        changed.saturating_add(CLOCK_MS) < then.0
+    })
 }
 
 /// A text without what reading tools leave out: byte order mark, carriage returns, last newline.
@@ -412,11 +440,35 @@ mod tests {
             serde_json::json!({"type": "text", "file": {"content": content, "startLine": start,
                                "numLines": lines, "totalLines": 4}})
         };
-        let extent = |response: &Value| shown(&root, &root, "a", response).map(|seen| seen.2);
+        let extent = |response: &Value| shown(&root, &root, "a", response, None).map(|seen| seen.2);
         assert_eq!(extent(&response("one\ntwo\nthree\n", 1, 4)), Some(Extent::Whole));
         assert_eq!(extent(&response("two\nthree", 2, 2)), Some(Extent::Part));
         assert_eq!(extent(&response("one\nTWO\nthree\n", 1, 4)), None);
         assert_eq!(extent(&response("TWO", 2, 1)), None);
+    }
+
+    #[test]
+    fn what_is_no_text_was_shown_if_it_has_not_changed_since_before_the_read() {
+        let (_keep, root) = tree();
+        fs::write(root.join("a"), b"caf\xe9\n").expect("a");
+        fs::write(root.join("n.ipynb"), "{}").expect("a notebook");
+        let text = serde_json::json!({"type": "text", "file": {"content": "caf?", "startLine": 1,
+                                      "numLines": 2, "totalLines": 2}});
+        let part = serde_json::json!({"type": "text", "file": {"content": "", "startLine": 2,
+                                      "numLines": 1, "totalLines": 2}});
+        let cells = serde_json::json!({"type": "notebook", "file": {"cells": []}});
+        let other = serde_json::json!({"type": "file_unchanged", "file": {"filePath": "a"}});
+        let extent = |name: &str, response: &Value, began: Option<i64>| {
+            shown(&root, &root, name, response, began.map(Wall)).map(|seen| seen.2)
+        };
+        let (before, after) = (Some(1_000), Some(i64::MAX));
+        assert_eq!(extent("a", &text, after), Some(Extent::Whole));
+        assert_eq!(extent("a", &text, before), Some(Extent::Part));
+        assert_eq!(extent("a", &text, None), Some(Extent::Part));
+        assert_eq!(extent("a", &part, after), Some(Extent::Part));
+        assert_eq!(extent("a", &other, after), None);
+        assert_eq!(extent("n.ipynb", &cells, after), Some(Extent::Whole));
+        assert_eq!(extent("n.ipynb", &cells, before), Some(Extent::Part));
     }
 
     #[test]

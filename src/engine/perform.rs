@@ -20,12 +20,13 @@ use super::texts::Texts;
 use crate::agent::claude::drive;
 use crate::agent::process::sweep;
 use crate::agent::{Driver, Launch, Order, OrderError, Said};
+use crate::arbiter::Disk;
 use crate::history::Store;
 use crate::history::record::{OpenRow, Process, Record};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
 use crate::model::path::{Hash, WorkPath};
-use crate::model::time::Mono;
+use crate::model::time::{Mono, Wall};
 use crate::model::transcript::Level;
 
 /// Everything that effects need.
@@ -125,8 +126,8 @@ impl Performer {
                 });
             }
             Effect::Inspect { op, path, base } => self.inspect(op, path, base),
-            Effect::CheckShown { agent, call, raw, cwd, response } => {
-                self.check_shown(agent, call, raw, cwd, response);
+            Effect::CheckShown { agent, call, raw, cwd, response, began } => {
+                self.check_shown(agent, call, (raw, cwd), response, began);
             }
             Effect::ReadFile { op, path } => {
                 let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
@@ -270,18 +271,20 @@ impl Performer {
         &self,
         agent: AgentId,
         call: CallId,
-        raw: String,
-        cwd: String,
+        (raw, cwd): (String, String),
         response: Box<serde_json::Value>,
+        began: Option<Wall>,
     ) {
         let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
         let store = Arc::clone(&self.store);
         self.job(move || {
-            let seen = disk::shown(&root, Path::new(&cwd), &raw, &response);
-            let seen = seen.map(|(path, hash, extent, text)| {
-                let disk = crate::arbiter::Disk::File { hash, text: Some(text) };
+            let seen = disk::shown(&root, Path::new(&cwd), &raw, &response, began);
+            let seen = seen.and_then(|(path, disk, extent)| {
                 texts.keep(&store, &path, &disk);
-                (path, hash, extent)
+                match disk {
+                    Disk::File { hash, .. } => Some((path, hash, extent)),
+                    Disk::Absent | Disk::Unreadable(_) => None,
+                }
             });
             Some(Input::Shown { agent, call, seen })
         });

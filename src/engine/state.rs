@@ -123,6 +123,8 @@ pub struct State {
     pub(super) shells: HashMap<(AgentId, CallId), super::update::shell::Shell>,
     /// Reads of agents that are being compared with the disk.
     pub(super) reads: HashMap<(AgentId, CallId), (Owner, RequestId)>,
+    /// When reads of agents were let through: before they began.
+    pub(super) reading: HashMap<(AgentId, CallId), Wall>,
     pub(super) tickets: HashMap<Ticket, AfterStore>,
     pub(super) last_ticket: u64,
     /// The content that each file had after its last change that we know of.
@@ -163,6 +165,7 @@ impl State {
             calls: HashMap::new(),
             shells: HashMap::new(),
             reads: HashMap::new(),
+            reading: HashMap::new(),
             tickets: HashMap::new(),
             last_ticket: 0,
             versions: HashMap::new(),

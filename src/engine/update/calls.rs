@@ -31,12 +31,14 @@ impl State {
             let owner = Owner::Session(agent.session(), done.sub);
             self.reads.insert((id, done.call.clone()), (owner, done.request));
             let response = Box::new(done.response);
+            let began = self.reading.remove(&(id, done.call.clone()));
             step.out.push(Effect::CheckShown {
                 agent: id,
                 call: done.call,
                 raw: raw_path,
                 cwd,
                 response,
+                began,
             });
             return;
         }
@@ -178,5 +180,6 @@ impl State {
         self.calls.retain(|(of, _), _| *of != id);
         self.shells.retain(|(of, _), _| *of != id);
         self.reads.retain(|(of, _), _| *of != id);
+        self.reading.retain(|(of, _), _| *of != id);
     }
 }

@@ -193,6 +193,7 @@ impl State {
         let changes = agent.fold.turn_end(step.now.wall, end);
         self.tell_changes(step, id, changes);
         self.end_calls_of_turn(step, id);
+        self.reading.retain(|(of, _), _| *of != id);
         let owner = self.agents.get(&id).map(|agent| Owner::Session(agent.session(), None));
         if let Some(owner) = owner {
             self.decide(step, arbiter::Input::TurnEnded { owner });

@@ -46,6 +46,8 @@ struct Bench {
     /// The tree at the last look around a shell command, and whether looks take their time.
     census: BTreeMap<String, String>,
     looks_slow: bool,
+    /// When reads had not begun yet, as far as is known.
+    reads_began: Vec<Option<Wall>>,
     /// What the person answered, as it was stored.
     answers: Vec<Option<AskAnswer>>,
     /// Whether the tree is too large to be looked over.
@@ -87,6 +89,7 @@ impl Bench {
             history_broken: false,
             census: BTreeMap::new(),
             looks_slow: false,
+            reads_began: Vec::new(),
             answers: Vec::new(),
             huge: false,
             changes: Vec::new(),
@@ -289,7 +292,8 @@ impl Bench {
                     base.and_then(|hash| self.texts.get(&hash)).map(|text| text.as_str().into());
                 vec![Input::Inspected { op, disk, base }]
             }
-            Effect::CheckShown { agent, call, raw, .. } => {
+            Effect::CheckShown { agent, call, raw, began, .. } => {
+                self.reads_began.push(began);
                 let path = WorkPath::parse(raw.trim_start_matches("/w/")).unwrap();
                 let seen = match self.look(&path) {
                     Disk::File { hash, .. } => Some((path, hash, Extent::Whole)),

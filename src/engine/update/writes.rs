@@ -114,7 +114,11 @@ impl State {
         let owner = Owner::Session(agent.session(), sub);
         let claim = if self.setup.arbitrate { Claim::of(tool, input) } else { Claim::None };
         match claim {
-            Claim::None | Claim::Read { .. } => self.verdict(step, id, request, pass(None)),
+            Claim::None => self.verdict(step, id, request, pass(None)),
+            Claim::Read { .. } => {
+                self.reading.insert((id, call), step.now.wall);
+                self.verdict(step, id, request, pass(None));
+            }
             Claim::Malformed(reason) => {
                 let reason = format!("NOT RUN: {reason}. Correct the call and send it again.");
                 self.verdict(step, id, request, Verdict::Deny { reason });

@@ -125,3 +125,18 @@ fn an_agent_that_lets_many_files_go_is_shown_once() {
         .collect();
     assert!(rows.len() <= 3 && rows.last() == Some(&0), "{rows:?}");
 }
+
+#[test]
+fn when_a_read_began_is_known_at_its_end() {
+    let mut bench = Bench::working(&["blue"]).file("a", "x\n");
+    let input = json!({ "file_path": "/w/a" });
+    bench.now = 5;
+    bench.gate(BLUE, "c1", "Read", input.clone());
+    bench.now = 9;
+    bench.ended(BLUE, "c1", "Read", input.clone(), false);
+    bench.ended(BLUE, "c2", "Read", input.clone(), false);
+    assert_eq!(bench.reads_began, [Some(Wall(5)), None]);
+    bench.gate(BLUE, "c3", "Read", input);
+    bench.turn_ends(BLUE);
+    assert!(bench.state.reading.is_empty());
+}
