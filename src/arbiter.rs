@@ -24,6 +24,7 @@ pub mod settings;
 pub mod table;
 
 mod difference;
+mod ends;
 mod leases;
 mod owners;
 mod pins;

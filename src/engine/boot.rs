@@ -17,7 +17,6 @@ use crate::history::record::{LeaseRow, Process, Record};
 use crate::model::agent::GuardLevel;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::SessionId;
-use crate::model::lease::LeaseState;
 use crate::model::time::Mono;
 
 /// What agents are told about the tree that they share.
@@ -165,7 +164,7 @@ fn seed() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::lease::Owner;
+    use crate::model::lease::{LeaseState, Owner};
     use crate::model::time::Wall;
 
     fn row(path: &str, owner: Owner, state: LeaseState, process: Option<Process>) -> LeaseRow {

@@ -275,7 +275,8 @@ pub(super) fn shown(
 fn is_older(full: &Path, then: Wall) -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(full).is_ok_and(|meta| {
-        let changed = meta.ctime().saturating_mul(1000).saturating_add(meta.ctime_nsec() / 1_000_000);
+        let changed =
+            meta.ctime().saturating_mul(1000).saturating_add(meta.ctime_nsec() / 1_000_000);
         changed.saturating_add(CLOCK_MS) < then.0
     })
 }
@@ -384,7 +385,10 @@ mod tests {
         fs::write(&temp, "ours").expect("temp");
         fs::write(&full, "theirs").expect("a");
         assert_eq!(put(&temp, &full, &checked, &file), Err(WriteTrouble::Changed));
-        assert_eq!((text(&full).as_deref(), text(&temp).as_deref()), (Some("theirs"), Some("ours")));
+        assert_eq!(
+            (text(&full).as_deref(), text(&temp).as_deref()),
+            (Some("theirs"), Some("ours"))
+        );
         // Ours was removed before theirs could come back.
         fs::rename(&full, &temp).expect("exchanged, then removed");
         assert_eq!(put_back(&temp, &full, &file), Err(WriteTrouble::Changed));
@@ -416,7 +420,10 @@ mod tests {
         fs::write(root.join("b"), "aaa").expect("b");
         let checked = look(&root, &path("b"));
         let (_, result) = write(&root, &path("b"), &checked, &edit("aa", "b"), 2);
-        assert!(matches!(result, Err(WriteTrouble::NoAnchor(_))), "two places that overlap are two");
+        assert!(
+            matches!(result, Err(WriteTrouble::NoAnchor(_))),
+            "two places that overlap are two"
+        );
     }
 
     #[test]

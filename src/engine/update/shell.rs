@@ -82,9 +82,8 @@ impl State {
         agent: AgentId,
         is_meant: impl Fn(&Owner) -> bool,
     ) {
-        let over = self.shells.iter().filter(|((of, _), shell)| {
-            *of == agent && is_meant(&shell.owner)
-        });
+        let over =
+            self.shells.iter().filter(|((of, _), shell)| *of == agent && is_meant(&shell.owner));
         let mut over: Vec<CallId> = over.map(|((_, call), _)| call.clone()).collect();
         over.sort_unstable();
         for call in over {

@@ -203,7 +203,9 @@ impl State {
             wait_ms: self.setup.wait_ms,
             hand: match found.purpose {
                 Purpose::Write { .. } => Hand::Bench,
-                Purpose::Gate { .. } | Purpose::Read { .. } | Purpose::Reserve { .. } => Hand::Owner,
+                Purpose::Gate { .. } | Purpose::Read { .. } | Purpose::Reserve { .. } => {
+                    Hand::Owner
+                }
             },
         };
         self.decide(step, arbiter::Input::Request(wish));

@@ -101,10 +101,8 @@ fn the_persons_title_stays_until_it_is_given_back() {
     let title = |bench: &Bench| bench.state.agents[&BLUE].info.title.clone();
     bench.says(BLUE, Report::Title("the agent's".to_owned()));
     assert_eq!(title(&bench), "the agent's");
-    let rename = |title: &str| Command::RenameSession {
-        session: session.clone(),
-        title: title.to_owned(),
-    };
+    let rename =
+        |title: &str| Command::RenameSession { session: session.clone(), title: title.to_owned() };
     bench.command(rename("mine"));
     bench.says(BLUE, Report::Title("another".to_owned()));
     assert_eq!(title(&bench), "mine");

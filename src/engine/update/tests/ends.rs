@@ -118,9 +118,9 @@ fn an_agent_that_lets_many_files_go_is_shown_once() {
     let effects = bench.state.update(Now { mono: Mono(1), wall: Wall(1) }, said);
     let rows: Vec<_> = effects
         .iter()
-        .filter_map(|effect| match effect {
-            Effect::Publish(Event::AgentChanged { agent }) => Some(agent.holds.len()),
-            _ => None,
+        .filter_map(|effect| {
+            let Effect::Publish(Event::AgentChanged { agent }) = effect else { return None };
+            Some(agent.holds.len())
         })
         .collect();
     assert!(rows.len() <= 3 && rows.last() == Some(&0), "{rows:?}");
