@@ -24,6 +24,7 @@ pub mod settings;
 pub mod table;
 
 mod difference;
+mod ends;
 mod leases;
 mod owners;
 mod pins;
@@ -41,6 +42,7 @@ mod proof;
 pub use claim::{Claim, is_protected};
 pub use input::{Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish, WriteEnd};
 pub use query::Standing;
+pub use rebase::edited;
 pub use restore::{LeaseRow, Rows, WriterRow};
 pub use settings::Settings;
 pub use table::Table;

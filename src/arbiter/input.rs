@@ -77,15 +77,31 @@ pub enum Input {
         /// The file now.
         disk: Disk,
     },
-    /// A session's turn is over: its held leases end. A sub-agent's go on unless it is named.
+    /// An owner's turn is over: what it waits for and what it holds ends. A write that is being
+    /// carried out goes on until it is said to have ended. A sub-agent's go on unless it is named.
     TurnEnded {
         /// Whose turn.
         owner: Owner,
     },
-    /// A session's process and all its children are gone: everything of it ends.
+    /// A session's process and all its children are gone: everything of it ends, but for writes
+    /// that the bench itself carries out.
     Gone {
         /// Which session.
         session: SessionId,
+    },
+    /// The processes that a session had under a former engine are gone: their writes in flight,
+    /// which came back with [`Table::restore`](super::table::Table::restore), end.
+    Buried {
+        /// Which session.
+        session: SessionId,
+    },
+    /// An owner has no more use for a file: its lease ends. What it reserved on purpose and what
+    /// is in flight stays.
+    Done {
+        /// Who.
+        owner: Owner,
+        /// Which file.
+        path: WorkPath,
     },
     /// Somebody wants to reserve files on purpose, all or nothing. Answered like a request,
     /// without inspection.
@@ -164,6 +180,17 @@ pub struct Wish {
     pub base: Option<Base>,
     /// How long it may wait for the file.
     pub wait_ms: u64,
+    /// Who carries it out.
+    pub hand: Hand,
+}
+
+/// Who carries a write out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hand {
+    /// The owner's own process: with it the write is over.
+    Owner,
+    /// The bench, whatever becomes of the owner.
+    Bench,
 }
 
 /// What a writer says it builds on.

@@ -38,6 +38,16 @@ pub(super) fn apply(edits: &[Edit], text: &str) -> Result<String, Obstacle> {
     place(edits, text, Vec::new())
 }
 
+/// Makes an edit on a text exactly as it was decided about. The error is for whoever wants it.
+pub fn edited(edit: &Edit, text: &str) -> Result<String, &'static str> {
+    apply(std::slice::from_ref(edit), text).map_err(|obstacle| match obstacle {
+        Obstacle::Lost => "the text to replace is not there",
+        Obstacle::Twice => "the text to replace is there more than once",
+        Obstacle::Near => "the text to replace is next to what others changed",
+        Obstacle::Exists => "the text to replace is empty, and the file is not",
+    })
+}
+
 /// Whether `after` is what these edits make of `before`.
 ///
 /// Editors differ in one habit: some take the line's end along when a text is deleted.

@@ -17,6 +17,7 @@ impl Table {
         let (who, file) = (self.owners.who(&wish.owner), self.file(&wish.path));
         let want = Want::Write(Box::new(Write {
             file,
+            hand: wish.hand,
             proposal: wish.proposal,
             base: wish.base,
             before: None,

@@ -243,10 +243,10 @@ impl Table {
     pub(super) fn pin_due(&mut self, pattern: &str) {
         let Some(pin) = self.pins.get(pattern) else { return };
         let Some(until) = pin.until.filter(|until| *until <= self.now) else { return };
-        let (who, for_ms) = (pin.who, pin.for_ms.unwrap_or(0));
+        let (who, for_ms, since) = (pin.who, pin.for_ms.unwrap_or(0), pin.since);
         let active = self.owners.at(self.owners.clan(who)).active;
         let next = active.after(for_ms);
-        if next > until && next > self.now {
+        if active > since && next > until && next > self.now {
             if let Some(pin) = self.pins.get_mut(pattern) {
                 pin.until = Some(next);
             }
@@ -386,7 +386,7 @@ impl Table {
     ) {
         let person = self.is_person(who);
         let left = if person { left } else { Some(left.unwrap_or(self.settings.pin_max_ms)) };
-        let for_ms = if person { None } else { Some(self.settings.pin_max_ms) };
+        let for_ms = if person { None } else { left };
         let key = pattern.as_str().to_owned();
         let until: Option<Mono> = left.map(|left| self.now.after(left));
         self.timers.extend(until.map(|until| (until, Timer::Pin(key.clone()))));

@@ -1,7 +1,8 @@
 //! The table after a restart of the engine.
 //!
 //! Writes in flight come back without a request: the process that makes them may still be alive.
-//! They end when the session is said to be gone, or its turn over; nothing else ends them.
+//! They end when that process is said to be gone, and nothing else ends them: the session may go on
+//! in another process meanwhile.
 
 use super::input::{Effect, Observation};
 use super::pins::Pattern;
@@ -46,6 +47,16 @@ pub struct WriterRow {
     pub owner: Owner,
     /// What the file was then; `None`: gone.
     pub after: Option<Hash>,
+}
+
+/// Whether a right that was stored goes on under the next engine. Leases of use were about who is
+/// next, and everybody is gone; a write in flight goes on as long as its process `lives`.
+pub fn goes_on(state: LeaseState, left_ms: Option<u64>, lives: bool) -> bool {
+    match state {
+        LeaseState::Pinned => left_ms != Some(0),
+        LeaseState::Inflight => lives,
+        LeaseState::Held | LeaseState::Reserved => false,
+    }
 }
 
 impl Table {

@@ -88,6 +88,8 @@ pub(super) enum Mutant {
     RebaseCountsAsSeen,
     /// A refusal counts as having seen the change, even if it was cut.
     CutRefusalCountsAsSeen,
+    /// The end of a turn or of a process ends writes that are still carried out.
+    EndBreaksInflight,
     /// Nobody looks for circles of waiters.
     NoDeadlockCheck,
     /// A waiter's deadline is not put into the timers.

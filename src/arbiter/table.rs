@@ -8,18 +8,19 @@
 //! - **What was told is what is.** Replaying each [`Effect::Moved`] gives [`Table::leases`].
 //!
 //! The rules live in the neighbours: requests and their ends in `requests` and `writes`, leases
-//! in `leases`, queues and circles in `waits`, reservations in `reserve`, contents in `versions`.
+//! in `leases`, queues and circles in `waits`, reservations in `reserve`, contents in `versions`,
+//! what ends with a turn or a process in `ends`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::input::{Base, Disk, Effect, Input, Lease, Observation, Proposal, Seen};
+use super::input::{Base, Disk, Effect, Hand, Input, Lease, Observation, Proposal, Seen};
 use super::owners::{FileId, Owners, Who};
 use super::pins::{Pattern, Pins};
-use super::refusal::{self, Person};
+use super::refusal::Person;
 use super::settings::Settings;
 use super::versions::{Content, Extent, better};
-use crate::model::id::{OpId, SessionId};
+use crate::model::id::OpId;
 use crate::model::lease::{LeaseState, Owner, Refusal};
 use crate::model::path::{Hash, WorkPath};
 use crate::model::time::Mono;
@@ -140,6 +141,7 @@ pub(super) enum Want {
 #[derive(Debug, Clone)]
 pub(super) struct Write {
     pub(super) file: FileId,
+    pub(super) hand: Hand,
     pub(super) proposal: Proposal,
     pub(super) base: Option<Base>,
     /// The right of the owner's clan that this write took the place of.
@@ -217,6 +219,8 @@ impl Table {
             }
             Input::TurnEnded { owner } => self.turn_ended(&owner),
             Input::Gone { session } => self.gone(&session),
+            Input::Buried { session } => self.buried(&session),
+            Input::Done { owner, path } => self.done_with(&owner, &path),
             Input::Reserve { op, owner, patterns, for_ms, reason, wait_ms } => {
                 self.reserve(op, &owner, &patterns, for_ms, reason, wait_ms);
             }
@@ -459,76 +463,6 @@ impl Table {
             }
         }
         authors
-    }
-
-    fn gone(&mut self, session: &SessionId) {
-        let members = self.owners.members(session);
-        // What it waits for goes first, so that nothing of it begins while the rest ends.
-        for file in &mut self.files {
-            file.heir = file.heir.filter(|heir| !members.contains(heir));
-        }
-        for who in &members {
-            self.leave_queues(*who);
-        }
-        self.end_ops(&members);
-        for who in &members {
-            self.end_rights(*who);
-        }
-        for pattern in self.pins.of(&members) {
-            self.unpin(&pattern);
-        }
-        for who in members {
-            if matches!(self.owners.owner(who), Owner::Session(_, Some(_))) {
-                let files: Vec<FileId> = self.owners.at(who).observed.keys().copied().collect();
-                for file in files {
-                    self.learn(who, file, None);
-                }
-            }
-        }
-    }
-
-    fn turn_ended(&mut self, owner: &Owner) {
-        if let Some(who) = self.owners.find(owner) {
-            self.leave_queues(who);
-            self.end_ops(&[who]);
-            self.end_rights(who);
-        }
-    }
-
-    /// Ends every request of these owners, those that wait first. What was in flight may have been
-    /// written or not: the next look at the file tells.
-    fn end_ops(&mut self, owners: &[Who]) {
-        let theirs = self.ops.iter().filter(|(_, op)| owners.contains(&op.who));
-        let mut ops: Vec<(bool, OpId)> =
-            theirs.map(|(id, op)| (op.stage != Stage::Waiting, *id)).collect();
-        ops.sort_unstable();
-        for (_, id) in ops {
-            let Some(op) = self.ops.get(&id) else { continue };
-            let (who, stage, file) = (op.who, op.stage, op.want.file());
-            if let (Stage::Granted, Some((_, _, write))) = (stage, self.write_of(id)) {
-                let expected = match &write.proposal {
-                    Proposal::Whole(hash) => Some(Content::Is(*hash)),
-                    Proposal::Edits(_) | Proposal::Opaque => None,
-                };
-                let file = write.file;
-                self.at_mut(file).unsure = Some((who, expected));
-            }
-            self.cancel(id);
-            match stage {
-                Stage::Waiting | Stage::Inspecting => {
-                    let refusal = refusal::ended(file.map(|file| self.path(file)));
-                    self.refuse(id, refusal);
-                }
-                Stage::Granted | Stage::Asked => {}
-            }
-        }
-    }
-
-    /// Ends what an owner holds. What it reserved on purpose stays.
-    fn end_rights(&mut self, who: Who) {
-        for file in self.rights_of(who) {
-            self.settle(file, None);
-        }
     }
 
     /// The files on which an owner has a right, reservations apart.

@@ -14,11 +14,10 @@ use crate::agent::process;
 use crate::arbiter::{Observation, Rows, Seen, Settings, Table, restore};
 use crate::config;
 use crate::history::Store;
-use crate::history::record::{LeaseRow, Record};
+use crate::history::record::{LeaseRow, Process, Record};
 use crate::model::agent::GuardLevel;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::SessionId;
-use crate::model::lease::LeaseState;
 use crate::model::time::Mono;
 
 /// What agents are told about the tree that they share.
@@ -103,47 +102,51 @@ pub fn boot(wish: Boot) -> Result<Engine, Failure> {
 
 /// The arbiter as the former engine left it, and the processes that it left behind.
 ///
-/// Pins and observations hold on. Leases of use were about who is next, and everybody is gone, so
-/// they end; but a write in flight ends only when its process is seen to be gone.
+/// Observations hold on, and what [`restore::goes_on`] says. The rows of the rest are deleted.
 fn take_over(
     settings: &Settings,
     store: &Store,
     root: &str,
-) -> Result<(Table, BTreeMap<SessionId, u32>), Failure> {
+) -> Result<(Table, BTreeMap<SessionId, Vec<Process>>), Failure> {
     let reader = store.reader()?;
-    let mut left_behind = BTreeMap::new();
+    let now = identity::wall();
+    let left_ms = |row: &LeaseRow| {
+        row.until.map(|until| u64::try_from(until.0.saturating_sub(now.0)).unwrap_or(0))
+    };
+    let free = |path: &str| Record::Free { workspace: root.to_owned(), path: path.to_owned() };
+    let mut left_behind: BTreeMap<SessionId, Vec<Process>> = BTreeMap::new();
     let mut leases = Vec::new();
     let mut behind = Vec::new();
+    let mut records = Vec::new();
     for row in reader.leases(root)? {
+        let left_ms = left_ms(&row);
+        let lives = row.process.clone().filter(identity::lives);
+        let of_agent = lives.is_some() && row.owner.session().is_some();
+        if !restore::goes_on(row.state, left_ms, of_agent) {
+            records.push(free(&row.path));
+            continue;
+        }
         if let Some(path) = row.path.strip_prefix(BEHIND) {
             let path = path.to_owned();
             behind.push(LeaseRow { path, ..row });
             continue;
         }
-        let (path, owner, state) = (row.path, row.owner, row.state);
-        match (state, row.pid, owner.session()) {
-            (LeaseState::Pinned, _, _) => {}
-            (LeaseState::Inflight, Some(pid), Some(session))
-                if identity::started(pid).is_some() =>
-            {
-                left_behind.insert(session.clone(), pid);
-            }
-            (LeaseState::Inflight | LeaseState::Held | LeaseState::Reserved, _, _) => continue,
+        if let (Some(process), Some(session)) = (lives, row.owner.session()) {
+            left_behind.entry(session.clone()).or_default().push(process);
         }
-        let left_ms = None;
-        leases.push(restore::LeaseRow { path, owner, state, left_ms, reason: row.reason });
+        let (path, owner, state, reason) = (row.path, row.owner, row.state, row.reason);
+        leases.push(restore::LeaseRow { path, owner, state, left_ms, reason });
     }
-    let mut records = Vec::new();
     for row in behind {
         let path = row.path.clone();
         // Without the write before it, the reservation is the one row of its file again.
         if !leases.iter().any(|lease| lease.path == path) {
-            let workspace = root.to_owned();
-            records.push(Record::Free { workspace, path: format!("{BEHIND}{path}") });
+            records.push(free(&format!("{BEHIND}{path}")));
             records.push(Record::Lease(row.clone()));
         }
+        let left_ms = left_ms(&row);
         let (owner, state, reason) = (row.owner, row.state, row.reason);
-        leases.push(restore::LeaseRow { path, owner, state, left_ms: None, reason });
+        leases.push(restore::LeaseRow { path, owner, state, left_ms, reason });
     }
     store.blocking_queue(records)?;
     let observations = reader.observations(root)?.into_iter().filter_map(|row| {
@@ -166,41 +169,86 @@ fn seed() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::lease::Owner;
+    use crate::model::lease::{LeaseState, Owner};
     use crate::model::time::Wall;
 
-    fn row(path: &str, owner: Owner, state: LeaseState, pid: Option<u32>) -> LeaseRow {
+    fn row(path: &str, owner: Owner, state: LeaseState, process: Option<Process>) -> LeaseRow {
         let (workspace, path) = ("/w".to_owned(), path.to_owned());
         let (since, until, reason) = (Wall(0), None, "a big change".to_owned());
-        LeaseRow { workspace, path, owner, state, since, until, reason, pid }
+        LeaseRow { workspace, path, owner, state, since, until, reason, process }
+    }
+
+    /// The table that is made of these rows, and the paths that are stored afterwards.
+    fn taken_over(rows: Vec<LeaseRow>) -> (Table, Vec<SessionId>, Vec<String>) {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(&home.path().join("history.db")).unwrap();
+        store.blocking_queue(rows.into_iter().map(Record::Lease).collect()).unwrap();
+        store.flush().wait().unwrap();
+        let (table, left) = take_over(&Settings::default(), &store, "/w").unwrap();
+        store.flush().wait().unwrap();
+        let stored = store.reader().unwrap().leases("/w").unwrap();
+        (table, left.into_keys().collect(), stored.into_iter().map(|row| row.path).collect())
+    }
+
+    fn agent() -> Owner {
+        Owner::Session("s".into(), None)
     }
 
     #[test]
     fn a_reservation_behind_a_write_is_taken_over() {
-        let agent = || Owner::Session("s".into(), None);
-        let me = std::process::id();
-        for (pid, first, rows) in [
+        let me = identity::of(std::process::id());
+        for (process, first, rows) in [
             (None, LeaseState::Pinned, vec!["a"]),
             (Some(me), LeaseState::Inflight, vec!["./a", "a"]),
         ] {
-            let home = tempfile::tempdir().unwrap();
-            let store = Store::open(&home.path().join("history.db")).unwrap();
-            let stored = [
-                row("a", agent(), LeaseState::Inflight, pid),
+            let lives = process.is_some();
+            let (mut table, left, stored) = taken_over(vec![
+                row("a", agent(), LeaseState::Inflight, process),
                 row("./a", Owner::User, LeaseState::Pinned, None),
-            ];
-            store.blocking_queue(stored.map(Record::Lease).to_vec()).unwrap();
-            store.flush().wait().unwrap();
-            let (mut table, left) = take_over(&Settings::default(), &store, "/w").unwrap();
-            assert_eq!(left.len(), usize::from(pid.is_some()));
+            ]);
+            assert_eq!(left.len(), usize::from(lives));
             assert_eq!(table.lease_of("a").map(|lease| lease.state), Some(first));
-            let gone = crate::arbiter::Input::Gone { session: "s".into() };
+            let gone = crate::arbiter::Input::Buried { session: "s".into() };
             table.decide(Mono(1), gone);
             let left = table.lease_of("a").unwrap();
             assert_eq!((left.state, &left.owner), (LeaseState::Pinned, &Owner::User));
-            store.flush().wait().unwrap();
-            let stored = store.reader().unwrap().leases("/w").unwrap();
-            assert_eq!(stored.iter().map(|row| row.path.as_str()).collect::<Vec<_>>(), rows);
+            assert_eq!(stored, rows);
         }
+    }
+
+    #[test]
+    fn a_write_in_flight_is_taken_over_only_if_its_very_process_lives() {
+        let me = identity::of(std::process::id());
+        let reused = Process { began: me.began + 1, ..me.clone() };
+        let rebooted = Process { boot: "before".to_owned(), ..me.clone() };
+        let inflight = |path, process| row(path, agent(), LeaseState::Inflight, process);
+        let (table, left, stored) = taken_over(vec![
+            inflight("a", Some(me)),
+            inflight("b", Some(reused)),
+            inflight("c", Some(rebooted)),
+            inflight("d", None),
+            row("e", agent(), LeaseState::Held, None),
+        ]);
+        assert_eq!(left, ["s".into()]);
+        assert_eq!(table.leases().map(|(path, _)| path).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(stored, ["a"], "the rows of the others are deleted");
+    }
+
+    #[test]
+    fn a_reservation_ends_when_it_was_to_end() {
+        let now = identity::wall().0;
+        let until = |path, until: Option<i64>| {
+            let owner = if until.is_some() { agent() } else { Owner::User };
+            LeaseRow { until: until.map(Wall), ..row(path, owner, LeaseState::Pinned, None) }
+        };
+        let (mut table, _, stored) = taken_over(vec![
+            until("long/", Some(now + 600_000)),
+            until("over/", Some(now - 1)),
+            until("short/", Some(now + 60_000)),
+            until("yours/", None),
+        ]);
+        assert_eq!(stored, ["long/", "short/", "yours/"]);
+        table.decide(Mono(60_001), crate::arbiter::Input::Tick);
+        assert_eq!(table.leases().map(|(path, _)| path).collect::<Vec<_>>(), ["long/", "yours/"]);
     }
 }

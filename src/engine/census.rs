@@ -32,9 +32,17 @@ pub(super) struct Census {
 }
 
 impl Census {
-    /// Looks again; says what is different from the last look. The first look finds nothing.
-    pub(super) fn look(&mut self, root: &Path) -> Vec<(WorkPath, Disk)> {
-        let now = walk(root);
+    /// Looks again; says what is different from the last look. The first look finds nothing, and
+    /// so does the first one after the tree was too large to be looked over (`None`).
+    pub(super) fn look(&mut self, root: &Path) -> Option<Vec<(WorkPath, Disk)>> {
+        self.look_at_most(root, FILES)
+    }
+
+    fn look_at_most(&mut self, root: &Path, most: usize) -> Option<Vec<(WorkPath, Disk)>> {
+        let Some(now) = walk(root, most) else {
+            self.begun = false;
+            return None;
+        };
         let mut found = Vec::new();
         if self.begun {
             let changed = now.iter().filter(|(path, stamp)| self.files.get(path) != Some(stamp));
@@ -45,11 +53,12 @@ impl Census {
         }
         self.files = now;
         self.begun = true;
-        found
+        Some(found)
     }
 }
 
-fn walk(root: &Path) -> HashMap<WorkPath, Stamp> {
+/// Every file; `None` if there are more than `most`.
+fn walk(root: &Path, most: usize) -> Option<HashMap<WorkPath, Stamp>> {
     use std::os::unix::fs::MetadataExt;
     let mut files = HashMap::new();
     let tree = WalkBuilder::new(root)
@@ -67,12 +76,11 @@ fn walk(root: &Path) -> HashMap<WorkPath, Stamp> {
         };
         let (size, modified, inode) = (meta.len(), meta.modified().ok(), meta.ino());
         files.insert(path, Stamp { size, modified, inode });
-        if files.len() > FILES {
-            tracing::warn!("more than {FILES} files: shell commands are not looked over");
-            return HashMap::new();
+        if files.len() > most {
+            return None;
         }
     }
-    files
+    Some(files)
 }
 
 #[cfg(test)]
@@ -91,16 +99,31 @@ mod tests {
             fs::write(root.join(name), text).expect("a file");
         }
         let mut census = Census::default();
-        assert_eq!(census.look(root), []);
+        assert_eq!(census.look(root), Some(vec![]));
         fs::write(root.join("change"), "22").expect("a change");
         fs::write(root.join("add"), "1").expect("an addition");
         fs::remove_file(root.join("remove")).expect("a removal");
         fs::create_dir(root.join("out")).expect("out");
         fs::write(root.join("out/built"), "1").expect("build output");
-        let found = census.look(root);
+        let found = census.look(root).expect("a small tree");
         let names: Vec<_> = found.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(names, ["add", "change", "remove"]);
         assert_eq!(found[2].1, Disk::Absent);
-        assert_eq!(census.look(root), []);
+        assert_eq!(census.look(root), Some(vec![]));
+    }
+
+    #[test]
+    fn in_a_tree_that_is_too_large_nothing_has_come_or_gone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let mut census = Census::default();
+        fs::write(root.join("a"), "1").expect("a file");
+        assert_eq!(census.look_at_most(root, 1), Some(vec![]));
+        fs::write(root.join("b"), "1").expect("one too many");
+        assert_eq!(census.look_at_most(root, 1), None);
+        fs::remove_file(root.join("b")).expect("it goes again");
+        assert_eq!(census.look_at_most(root, 1), Some(vec![]), "as at the first look");
+        fs::write(root.join("a"), "22").expect("a change");
+        assert_eq!(census.look_at_most(root, 1).map(|found| found.len()), Some(1));
     }
 }

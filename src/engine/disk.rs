@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,11 +15,15 @@ use serde_json::Value;
 
 use super::effect::Content;
 use super::input::{Extent, Place, WriteTrouble};
-use crate::arbiter::{Disk, Edit};
+use crate::arbiter::{Disk, edited};
 use crate::model::path::{Hash, WorkPath};
+use crate::model::time::Wall;
 
 /// Files larger than this are hashed but not held as text: no rebase, no difference.
 const TEXT_BYTES: u64 = 2 * 1024 * 1024;
+
+/// The time of a change may be so far behind the clock.
+const CLOCK_MS: i64 = 20;
 
 /// Where `raw`, written by somebody who stands in `cwd`, leads. `root` is canonical.
 pub(super) fn resolve(root: &Path, cwd: &Path, raw: &str) -> Place {
@@ -97,22 +102,6 @@ fn read(full: &Path) -> io::Result<Disk> {
     Ok(Disk::File { hash, text: String::from_utf8(bytes).ok().map(Arc::from) })
 }
 
-/// The content with a replacement made; says why if it cannot be.
-pub(super) fn edited(text: &str, edit: &Edit) -> Result<String, String> {
-    if edit.old.is_empty() {
-        return if text.is_empty() {
-            Ok(edit.new.clone())
-        } else {
-            Err("the text to replace is empty, and the file is not".to_owned())
-        };
-    }
-    match (text.matches(&edit.old).count(), edit.all) {
-        (0, _) => Err("the text to replace is not there".to_owned()),
-        (1, _) | (_, true) => Ok(text.replace(&edit.old, &edit.new)),
-        (many, false) => Err(format!("the text to replace is there {many} times")),
-    }
-}
-
 /// Writes a file whole, if it still is what was checked. Says what is there afterwards.
 pub(super) fn write(
     root: &Path,
@@ -142,7 +131,7 @@ fn write_checked(
     let text = match (content, &before) {
         (Content::Whole(text), _) => text.clone(),
         (Content::Edited(edit), Disk::File { text: Some(text), .. }) => {
-            edited(text, edit).map_err(WriteTrouble::NoAnchor)?
+            edited(edit, text).map_err(|why| WriteTrouble::NoAnchor(why.to_owned()))?
         }
         (Content::Edited(edit), Disk::Absent) if edit.old.is_empty() => edit.new.clone(),
         (Content::Edited(_), _) => {
@@ -153,11 +142,10 @@ fn write_checked(
     let folder = full.parent().unwrap_or(root);
     fs::create_dir_all(folder).map_err(io)?;
     let temp = folder.join(format!(".{}.benchdog-{}-{unique}", path.name(), std::process::id()));
-    let written = fill(&temp, &full, text.as_bytes());
-    let result = written.map_err(io).and_then(|()| put(&temp, &full, checked, path));
+    fill(&temp, &full, text.as_bytes()).map_err(io)?;
+    let result = put(&temp, &full, checked, path);
     if result.is_err() {
-        // The temporary file is ours alone; a failure to remove it changes nothing else.
-        let _ = fs::remove_file(&temp);
+        discard(&temp, text.as_bytes());
     }
     // It was so at the moment of the exchange; what changes later is found by the next look.
     result.map(|()| {
@@ -166,13 +154,32 @@ fn write_checked(
     })
 }
 
+/// Makes the temporary file. It may be read by nobody who may not read the file that it replaces.
 fn fill(temp: &Path, like: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).open(temp)?;
-    file.write_all(bytes)?;
-    if let Ok(meta) = fs::metadata(like) {
-        file.set_permissions(meta.permissions())?;
+    let permissions = fs::metadata(like).ok().map(|meta| meta.permissions());
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    if permissions.is_some() {
+        options.mode(0o600);
     }
-    Ok(())
+    let mut file = options.open(temp)?;
+    let filled = file.write_all(bytes).and_then(|()| match permissions {
+        Some(permissions) => file.set_permissions(permissions),
+        None => Ok(()),
+    });
+    if filled.is_err() {
+        // It was made here and nobody knows it; a failure to remove it changes nothing else.
+        let _ = fs::remove_file(temp);
+    }
+    filled
+}
+
+/// Removes the temporary file, unless it is somebody else's content by now.
+fn discard(temp: &Path, bytes: &[u8]) {
+    if fs::read(temp).is_ok_and(|here| here == bytes) {
+        // A failure to remove it changes nothing else.
+        let _ = fs::remove_file(temp);
+    }
 }
 
 /// Puts the temporary file in its place. What it displaces is looked at; if that is not what was
@@ -188,11 +195,11 @@ fn put(temp: &Path, full: &Path, checked: &Disk, path: &WorkPath) -> Result<(), 
         Ok(()) => {
             let displaced = read(temp).unwrap_or(Disk::Absent);
             if same(&displaced, checked) {
-                fs::remove_file(temp).map_err(|error| WriteTrouble::Io(error.to_string()))?;
+                // The write is done; what it replaced is journaled and may lie about.
+                let _ = fs::remove_file(temp);
                 return Ok(());
             }
-            rustix::fs::renameat_with(CWD, temp, CWD, full, RenameFlags::EXCHANGE).map_err(io)?;
-            Err(WriteTrouble::Changed)
+            put_back(temp, full, path)
         }
         Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOENT) => Err(WriteTrouble::Changed),
         // File systems without these flags: the check just before is all there is.
@@ -207,6 +214,21 @@ fn put(temp: &Path, full: &Path, checked: &Disk, path: &WorkPath) -> Result<(), 
     }
 }
 
+/// Gives somebody's newer version its place again, which the temporary file had taken.
+fn put_back(temp: &Path, full: &Path, path: &WorkPath) -> Result<(), WriteTrouble> {
+    let rename = |flags| rustix::fs::renameat_with(CWD, temp, CWD, full, flags);
+    // Whoever removed or replaced ours meanwhile keeps what is there now.
+    let back = rename(RenameFlags::EXCHANGE).or_else(|_| rename(RenameFlags::NOREPLACE));
+    match back {
+        Ok(()) => Err(WriteTrouble::Changed),
+        Err(error) => Err(WriteTrouble::Io(format!(
+            "{path}: somebody outside changed it at the same moment, and that version could not be \
+             put back ({error}); it is kept as {}",
+            temp.display(),
+        ))),
+    }
+}
+
 fn same(now: &Disk, checked: &Disk) -> bool {
     match (now, checked) {
         (Disk::Absent, Disk::Absent) => true,
@@ -216,28 +238,53 @@ fn same(now: &Disk, checked: &Disk) -> bool {
 }
 
 /// What a read of Claude's `Read` tool showed, if it is what is on disk now.
+///
+/// What is shown of a file that is no text cannot be compared with it: all of it was shown if it
+/// has not changed since before the read `began`.
 pub(super) fn shown(
     root: &Path,
     cwd: &Path,
     raw: &str,
     response: &Value,
-) -> Option<(WorkPath, Hash, Extent, Arc<str>)> {
+    began: Option<Wall>,
+) -> Option<(WorkPath, Disk, Extent)> {
     let Place::Inside(path) = resolve(root, cwd, raw) else { return None };
-    let Disk::File { hash, text: Some(text) } = look(root, &path) else { return None };
+    let unchanged = began.is_some_and(|began| is_older(&path.below(root), began));
+    let disk = look(root, &path);
+    let Disk::File { text, .. } = &disk else { return None };
     let file = response.get("file")?;
-    let content = file.get("content")?.as_str()?;
     let number = |key: &str| file.get(key).and_then(Value::as_u64);
     let (start, lines) = (number("startLine").unwrap_or(1), number("numLines"));
     let whole = start <= 1 && lines.is_none_or(|lines| number("totalLines") == Some(lines));
-    if whole {
-        let same = plain(content) == plain(&text);
-        return same.then_some((path, hash, Extent::Whole, text));
-    }
-    let skip = usize::try_from(start.saturating_sub(1)).ok()?;
-    let all = plain(&text);
-    let mut rest = all.split('\n').skip(skip);
-    let same = plain(content).split('\n').all(|line| rest.next() == Some(line));
-    same.then_some((path, hash, Extent::Part, text))
+    let extent = match (file.get("content").and_then(Value::as_str), text) {
+        (Some(content), Some(text)) if whole => {
+            (plain(content) == plain(text)).then_some(Extent::Whole)
+        }
+        (Some(content), Some(text)) => {
+            let skip = usize::try_from(start.saturating_sub(1)).ok()?;
+            let all = plain(text);
+            let mut rest = all.split('\n').skip(skip);
+            let same = plain(content).split('\n').all(|line| rest.next() == Some(line));
+            same.then_some(Extent::Part)
+        }
+        (Some(_), None) => Some(if whole && unchanged { Extent::Whole } else { Extent::Part }),
+        (None, _) => match response.get("type").and_then(Value::as_str) {
+            Some("image" | "notebook") if unchanged => Some(Extent::Whole),
+            Some("image" | "notebook") => Some(Extent::Part),
+            _ => None,
+        },
+    };
+    extent.map(|extent| (path, disk, extent))
+}
+
+/// Whether a file was last changed before `then`, for certain.
+fn is_older(full: &Path, then: Wall) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(full).is_ok_and(|meta| {
+        let changed =
+            meta.ctime().saturating_mul(1000).saturating_add(meta.ctime_nsec() / 1_000_000);
+        changed.saturating_add(CLOCK_MS) < then.0
+    })
 }
 
 /// A text without what reading tools leave out: byte order mark, carriage returns, last newline.
@@ -267,6 +314,7 @@ pub(super) fn branch(root: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arbiter::Edit;
 
     fn tree() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -334,6 +382,57 @@ mod tests {
     }
 
     #[test]
+    fn the_content_of_others_is_put_back_and_never_removed() {
+        let (_keep, root) = tree();
+        let (temp, full, file) = (root.join(".temp"), root.join("a"), path("a"));
+        let text = |at: &Path| fs::read_to_string(at).ok();
+        let checked = Disk::File { hash: Hash::of(b"checked"), text: None };
+        // It is not what was checked: theirs comes back.
+        fs::write(&temp, "ours").expect("temp");
+        fs::write(&full, "theirs").expect("a");
+        assert_eq!(put(&temp, &full, &checked, &file), Err(WriteTrouble::Changed));
+        assert_eq!(
+            (text(&full).as_deref(), text(&temp).as_deref()),
+            (Some("theirs"), Some("ours"))
+        );
+        // Ours was removed before theirs could come back.
+        fs::rename(&full, &temp).expect("exchanged, then removed");
+        assert_eq!(put_back(&temp, &full, &file), Err(WriteTrouble::Changed));
+        assert_eq!((text(&full).as_deref(), text(&temp)), (Some("theirs"), None));
+        // What cannot come back is kept and named.
+        fs::rename(&full, &temp).expect("exchanged");
+        let nowhere = root.join("gone/a");
+        let kept = put_back(&temp, &nowhere, &file);
+        let named = |why: &String| why.contains(temp.to_str().expect("UTF-8"));
+        assert!(matches!(&kept, Err(WriteTrouble::Io(why)) if named(why)), "{kept:?}");
+        discard(&temp, b"ours");
+        assert_eq!(text(&temp).as_deref(), Some("theirs"));
+        fs::write(&temp, "ours").expect("temp");
+        discard(&temp, b"ours");
+        assert_eq!(text(&temp), None);
+    }
+
+    #[test]
+    fn an_edit_is_made_as_it_was_decided_about() {
+        let (_keep, root) = tree();
+        fs::write(root.join("a"), "one\r\ntwo\r\nthree\r\n").expect("a");
+        let checked = look(&root, &path("a"));
+        let edit = |old: &str, new: &str| {
+            Content::Edited(Edit { old: old.to_owned(), new: new.to_owned(), all: false })
+        };
+        let (_, result) = write(&root, &path("a"), &checked, &edit("one\ntwo\n", "1\n2\n"), 1);
+        assert_eq!(result, Ok(()));
+        assert_eq!(fs::read_to_string(root.join("a")).expect("text"), "1\r\n2\r\nthree\r\n");
+        fs::write(root.join("b"), "aaa").expect("b");
+        let checked = look(&root, &path("b"));
+        let (_, result) = write(&root, &path("b"), &checked, &edit("aa", "b"), 2);
+        assert!(
+            matches!(result, Err(WriteTrouble::NoAnchor(_))),
+            "two places that overlap are two"
+        );
+    }
+
+    #[test]
     fn a_file_keeps_its_permissions() {
         use std::os::unix::fs::PermissionsExt;
         let (_keep, root) = tree();
@@ -354,11 +453,35 @@ mod tests {
             serde_json::json!({"type": "text", "file": {"content": content, "startLine": start,
                                "numLines": lines, "totalLines": 4}})
         };
-        let extent = |response: &Value| shown(&root, &root, "a", response).map(|seen| seen.2);
+        let extent = |response: &Value| shown(&root, &root, "a", response, None).map(|seen| seen.2);
         assert_eq!(extent(&response("one\ntwo\nthree\n", 1, 4)), Some(Extent::Whole));
         assert_eq!(extent(&response("two\nthree", 2, 2)), Some(Extent::Part));
         assert_eq!(extent(&response("one\nTWO\nthree\n", 1, 4)), None);
         assert_eq!(extent(&response("TWO", 2, 1)), None);
+    }
+
+    #[test]
+    fn what_is_no_text_was_shown_if_it_has_not_changed_since_before_the_read() {
+        let (_keep, root) = tree();
+        fs::write(root.join("a"), b"caf\xe9\n").expect("a");
+        fs::write(root.join("n.ipynb"), "{}").expect("a notebook");
+        let text = serde_json::json!({"type": "text", "file": {"content": "caf?", "startLine": 1,
+                                      "numLines": 2, "totalLines": 2}});
+        let part = serde_json::json!({"type": "text", "file": {"content": "", "startLine": 2,
+                                      "numLines": 1, "totalLines": 2}});
+        let cells = serde_json::json!({"type": "notebook", "file": {"cells": []}});
+        let other = serde_json::json!({"type": "file_unchanged", "file": {"filePath": "a"}});
+        let extent = |name: &str, response: &Value, began: Option<i64>| {
+            shown(&root, &root, name, response, began.map(Wall)).map(|seen| seen.2)
+        };
+        let (before, after) = (Some(1_000), Some(i64::MAX));
+        assert_eq!(extent("a", &text, after), Some(Extent::Whole));
+        assert_eq!(extent("a", &text, before), Some(Extent::Part));
+        assert_eq!(extent("a", &text, None), Some(Extent::Part));
+        assert_eq!(extent("a", &part, after), Some(Extent::Part));
+        assert_eq!(extent("a", &other, after), None);
+        assert_eq!(extent("n.ipynb", &cells, after), Some(Extent::Whole));
+        assert_eq!(extent("n.ipynb", &cells, before), Some(Extent::Part));
     }
 
     #[test]

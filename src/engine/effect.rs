@@ -10,8 +10,7 @@ use crate::model::agent::Backend;
 use crate::model::id::{AgentId, CallId, ItemId, OpId, SessionId};
 use crate::model::path::{Hash, WorkPath};
 use crate::model::session::SessionQuery;
-use crate::model::time::Mono;
-use crate::model::time::Wall;
+use crate::model::time::{Mono, Wall};
 
 /// One thing to be done, in the order in which they stand.
 #[derive(Debug)]
@@ -98,6 +97,8 @@ pub enum Effect {
         cwd: String,
         /// What the tool answered.
         response: Box<serde_json::Value>,
+        /// When the tool had not begun yet, if that is known.
+        began: Option<Wall>,
     },
     /// Read a file for one of the bench's tools.
     ReadFile {

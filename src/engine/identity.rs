@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::history::record::Process;
 use crate::model::time::Wall;
 
 /// When a process began, in clock ticks since boot (field 22 of `/proc/PID/stat`, proc(5)); `None`
@@ -24,6 +25,22 @@ pub fn is_alive(pid: u32, began: u64) -> bool {
     started(pid).is_some_and(|now| now == began)
 }
 
+/// Who has this number now.
+pub(super) fn of(pid: u32) -> Process {
+    Process { pid, began: started(pid).unwrap_or(0), boot: boot() }
+}
+
+/// Whether exactly this process still lives.
+pub(super) fn lives(process: &Process) -> bool {
+    process.boot == boot() && is_alive(process.pid, process.began)
+}
+
+/// Names the present boot; empty where nothing does.
+fn boot() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
 /// The wall clock, for rows that are written outside the loop.
 pub(super) fn wall() -> Wall {
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -41,5 +58,8 @@ mod tests {
         assert!(is_alive(me, began));
         assert!(!cfg!(target_os = "linux") || !is_alive(me, began + 1));
         assert!(!is_alive(u32::MAX >> 1, 0));
+        let this = of(me);
+        assert!(lives(&this));
+        assert!(!lives(&Process { boot: "another".to_owned(), ..this }), "it was before a reboot");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::command::{Command, Reply};
 use crate::agent::Said;
 use crate::arbiter::Disk;
+use crate::history::record::Process;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
 use crate::model::path::{Hash, WorkPath};
@@ -38,6 +39,8 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// A front end is gone, and nobody waits for its answers.
+    ClientGone(ClientId),
     /// An agent said something.
     Said(Said),
     /// An agent's process was started, or not.
@@ -47,7 +50,14 @@ pub enum Input {
         /// Which start of it.
         run: u64,
         /// Its process.
-        result: Result<Option<u32>, Failure>,
+        result: Result<Option<Process>, Failure>,
+    },
+    /// An order did not reach an agent, because it does not read what it is told.
+    OrderFailed {
+        /// Which agent.
+        agent: AgentId,
+        /// Which start of it.
+        run: u64,
     },
     /// Where a path that somebody wants to write really leads.
     Resolved {
@@ -98,8 +108,8 @@ pub enum Input {
         call: CallId,
         /// Whether the command has run already.
         after: bool,
-        /// What is different from the last look.
-        found: Vec<(WorkPath, Disk)>,
+        /// What is different from the last look; `None`: the tree is too large for that.
+        found: Option<Vec<(WorkPath, Disk)>>,
     },
     /// Records are durable, or not.
     Stored {

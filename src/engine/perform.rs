@@ -16,18 +16,18 @@ use super::input::{Asker, Input, Resume, Ticket};
 use super::jobs::Jobs;
 use super::lookup;
 use super::publish::Publisher;
-use super::run::TICKETS;
 use super::state::State;
 use super::texts::Texts;
 use crate::agent::claude::drive;
 use crate::agent::process::sweep;
-use crate::agent::{Driver, Launch, Order, Said};
+use crate::agent::{Driver, Launch, Order, OrderError, Said};
+use crate::arbiter::Disk;
 use crate::history::Store;
-use crate::history::record::{OpenRow, Record};
+use crate::history::record::{OpenRow, Process, Record};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
 use crate::model::path::{Hash, WorkPath};
-use crate::model::time::Mono;
+use crate::model::time::{Mono, Wall};
 use crate::model::transcript::Level;
 
 /// Everything that effects need.
@@ -39,13 +39,13 @@ pub(super) struct Performer {
     inputs: mpsc::Sender<Input>,
     said: mpsc::Sender<Said>,
     stored: mpsc::Sender<Input>,
-    drivers: HashMap<AgentId, Driver>,
+    /// The running agents, each with the start that it is.
+    drivers: HashMap<AgentId, (u64, Driver)>,
     census: Arc<Mutex<Census>>,
     texts: Arc<Texts>,
     files: Jobs,
     /// Records that wait for the end of the step, to be queued in one piece.
     records: Vec<Record>,
-    tickets_out: usize,
     wake_at: Option<Mono>,
     ended: bool,
 }
@@ -74,14 +74,13 @@ impl Performer {
             texts,
             files,
             records: Vec::new(),
-            tickets_out: 0,
             wake_at: None,
             ended: false,
         }
     }
 
     /// The first look at the tree and the branch.
-    pub(super) fn begin(&mut self, left_behind: BTreeMap<SessionId, u32>) {
+    pub(super) fn begin(&mut self, left_behind: BTreeMap<SessionId, Vec<Process>>) {
         if !left_behind.is_empty() {
             self.bury(left_behind);
         }
@@ -131,8 +130,8 @@ impl Performer {
                 });
             }
             Effect::Inspect { op, path, base } => self.inspect(op, path, base),
-            Effect::CheckShown { agent, call, raw, cwd, response } => {
-                self.check_shown(agent, call, raw, cwd, response);
+            Effect::CheckShown { agent, call, raw, cwd, response, began } => {
+                self.check_shown(agent, call, (raw, cwd), response, began);
             }
             Effect::ReadFile { op, path } => {
                 let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
@@ -210,21 +209,16 @@ impl Performer {
 
     async fn store_now(&mut self, ticket: Ticket, records: Vec<Record>) {
         self.flush().await;
-        if self.tickets_out >= TICKETS {
+        // A place for the answer, before it is asked for: an answer that is lost is a write that
+        // stays in flight for good.
+        let Ok(place) = self.stored.clone().try_reserve_owned() else {
             // Fail closed: what cannot be recorded is not granted.
             let failure =
                 Failure::new(FailureKind::Internal, "too many writes wait to be recorded");
-            let _ = self.stored.try_send(Input::Stored { ticket, result: Err(failure) });
-            return;
-        }
-        let stored = self.stored.clone();
-        self.store.queue_now(
-            records,
-            Box::new(move |result| {
-                // The channel has a place for each ticket that can be out.
-                let _ = stored.try_send(Input::Stored { ticket, result });
-            }),
-        );
+            return self.send(Input::Stored { ticket, result: Err(failure) });
+        };
+        let done = move |result| drop(place.send(Input::Stored { ticket, result }));
+        self.store.queue_now(records, Box::new(done));
     }
 
     fn open_session(&self, agent: AgentId, session: SessionId) {
@@ -247,17 +241,22 @@ impl Performer {
         let started = drive::start(launch, agent, run, self.said.clone()).await;
         let result = started.map(|driver| {
             let pid = driver.pid;
-            self.drivers.insert(agent, driver);
-            Some(pid)
+            self.drivers.insert(agent, (run, driver));
+            Some(identity::of(pid))
         });
         self.send(Input::Spawned { agent, run, result });
     }
 
     fn order(&mut self, agent: AgentId, order: Order) {
-        let Some(driver) = self.drivers.get(&agent) else { return };
-        if let Err(failure) = driver.try_order(order) {
-            let text = format!("an order did not reach the agent: {failure}");
-            self.publisher.publish(&Event::Noticed { level: Level::Error, text });
+        let Some((run, driver)) = self.drivers.get(&agent) else { return };
+        match driver.try_order(order) {
+            Ok(()) => {}
+            Err(OrderError::Full(_)) => self.send(Input::OrderFailed { agent, run: *run }),
+            Err(error @ OrderError::Gone(_)) => {
+                // Its end is on its way.
+                let text = format!("an order did not reach the agent: {error}");
+                self.publisher.publish(&Event::Noticed { level: Level::Error, text });
+            }
         }
     }
 
@@ -276,18 +275,20 @@ impl Performer {
         &self,
         agent: AgentId,
         call: CallId,
-        raw: String,
-        cwd: String,
+        (raw, cwd): (String, String),
         response: Box<serde_json::Value>,
+        began: Option<Wall>,
     ) {
         let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
         let store = Arc::clone(&self.store);
         self.file_job(move || {
-            let seen = disk::shown(&root, Path::new(&cwd), &raw, &response);
-            let seen = seen.map(|(path, hash, extent, text)| {
-                let disk = crate::arbiter::Disk::File { hash, text: Some(text) };
+            let seen = disk::shown(&root, Path::new(&cwd), &raw, &response, began);
+            let seen = seen.and_then(|(path, disk, extent)| {
                 texts.keep(&store, &path, &disk);
-                (path, hash, extent)
+                match disk {
+                    Disk::File { hash, .. } => Some((path, hash, extent)),
+                    Disk::Absent | Disk::Unreadable(_) => None,
+                }
             });
             Some(Input::Shown { agent, call, seen })
         });
@@ -319,12 +320,12 @@ impl Performer {
     }
 
     /// Waits, without hurry, until processes that a former engine left behind are gone.
-    fn bury(&self, mut processes: BTreeMap<SessionId, u32>) {
+    fn bury(&self, mut processes: BTreeMap<SessionId, Vec<Process>>) {
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             while !processes.is_empty() {
                 let (alive, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
-                    processes.into_iter().partition(|(_, pid)| identity::started(*pid).is_some());
+                    processes.into_iter().partition(|(_, all)| all.iter().any(identity::lives));
                 if !gone.is_empty() {
                     let _ = inputs.send(Input::Buried(gone.into_keys().collect())).await;
                 }
@@ -359,5 +360,51 @@ fn answer(inputs: &mpsc::Sender<Input>, input: Option<Input>) {
     if let Some(input) = input {
         // The loop may have ended meanwhile; then nobody wants to know.
         let _ = inputs.blocking_send(input);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    fn performer(places: usize) -> (Performer, mpsc::Receiver<Input>, mpsc::Receiver<Input>) {
+        let home = tempfile::tempdir().unwrap().keep();
+        let history = home.join("history.db");
+        let (inputs, results) = mpsc::channel(8);
+        let (stored, durable) = mpsc::channel(places);
+        let store = Store::open(&history).unwrap();
+        let said = mpsc::channel(1).0;
+        (
+            Performer::new(home, store, Jobs::start().unwrap(), history, inputs, said, stored),
+            results,
+            durable,
+        )
+    }
+
+    #[tokio::test]
+    async fn a_grant_whose_answer_has_no_place_is_refused_and_none_is_lost() {
+        let (mut performer, mut results, mut durable) = performer(1);
+        for ticket in [1, 2] {
+            performer.store_now(Ticket(ticket), Vec::new()).await;
+        }
+        let refused = results.recv().await;
+        assert!(matches!(refused, Some(Input::Stored { ticket: Ticket(2), result: Err(_) })));
+        let stored = durable.recv().await;
+        assert!(matches!(stored, Some(Input::Stored { ticket: Ticket(1), result: Ok(()) })));
+    }
+
+    #[tokio::test]
+    async fn an_order_that_an_agent_does_not_read_is_told() {
+        let (mut performer, mut results, _durable) = performer(1);
+        let (orders, _unread) = mpsc::channel(1);
+        let driver = Driver::new(1, orders, CancellationToken::new(), tokio::spawn(async {}));
+        performer.drivers.insert(AgentId(1), (7, driver));
+        for _ in 0..2 {
+            performer.order(AgentId(1), Order::Interrupt);
+        }
+        let told = results.recv().await;
+        assert!(matches!(told, Some(Input::OrderFailed { agent: AgentId(1), run: 7 })));
     }
 }

@@ -95,7 +95,9 @@ fn event_bytes(event: &Event) -> usize {
             Event::AskOpened { ask } => transcript::value_bytes(&ask.input),
             Event::LayoutSaved { layout } => transcript::value_bytes(layout),
             Event::AgentChanged { agent } => {
-                agent.queue.iter().map(|queued| queued.text.len()).sum::<usize>() + FRAME_BYTES
+                let queued = agent.queue.iter().map(|queued| queued.text.len());
+                let listed = agent.holds.iter().chain(&agent.background).chain(&agent.trouble);
+                queued.chain(listed.map(String::len)).sum::<usize>() + FRAME_BYTES
             }
             Event::AgentRemoved { .. }
             | Event::AskClosed { .. }

@@ -18,6 +18,7 @@ use crate::agent::Said;
 use crate::agent::process::sweep;
 use crate::arbiter::Table;
 use crate::history::Store;
+use crate::history::record::Process;
 use crate::model::id::SessionId;
 use crate::model::time::{Mono, Now, Wall};
 
@@ -58,7 +59,7 @@ pub struct Parts {
     /// Where the history lies, for readers.
     pub history: PathBuf,
     /// Processes of a former engine that may still write.
-    pub left_behind: BTreeMap<SessionId, u32>,
+    pub left_behind: BTreeMap<SessionId, Vec<Process>>,
 }
 
 /// A running engine.
@@ -165,7 +166,10 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
                 Some(ToEngine { id, command }) => {
                     batch.push(Input::Command { from: Asker { client, id }, command });
                 }
-                None => performer.publisher.remove(client),
+                None => {
+                    performer.publisher.remove(client);
+                    batch.push(Input::ClientGone(client));
+                }
             },
             Some(input) = results.recv() => batch.push(input),
             Some(said) = words.recv() => batch.push(Input::Said(said)),

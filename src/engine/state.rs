@@ -10,7 +10,7 @@ use super::update::asks::OpenAsk;
 use super::update::writes::Op;
 use crate::arbiter::Table;
 use crate::config::settings::Settings;
-use crate::history::record::Record;
+use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentInfo, AgentSpec};
 use crate::model::id::{AgentId, AskId, CallId, IdSource, OpId, RequestId, SessionId};
 use crate::model::lease::{LeaseInfo, Owner};
@@ -52,6 +52,13 @@ pub(super) struct Agent {
     pub(super) spec: AgentSpec,
     pub(super) row: SessionRow,
     pub(super) fold: Fold,
+    /// Whether its title is the person's, which no title of the back end replaces.
+    pub(super) own_title: bool,
+    /// What it holds, and whether that is other than what is shown.
+    pub(super) holds: BTreeSet<String>,
+    pub(super) holds_moved: bool,
+    /// Its process, to be found again by a later engine.
+    pub(super) process: Option<Process>,
     pub(super) life: Life,
     /// Which start of the process counts; what a former one says late is ignored.
     pub(super) run: u64,
@@ -116,6 +123,8 @@ pub struct State {
     pub(super) shells: HashMap<(AgentId, CallId), super::update::shell::Shell>,
     /// Reads of agents that are being compared with the disk.
     pub(super) reads: HashMap<(AgentId, CallId), (Owner, RequestId)>,
+    /// When reads of agents were let through: before they began.
+    pub(super) reading: HashMap<(AgentId, CallId), Wall>,
     pub(super) tickets: HashMap<Ticket, AfterStore>,
     pub(super) last_ticket: u64,
     /// The content that each file had after its last change that we know of.
@@ -127,6 +136,8 @@ pub struct State {
     pub(super) names: HashMap<SessionId, String>,
     pub(super) layout: Option<serde_json::Value>,
     pub(super) closing: bool,
+    /// Whether it was said that the tree is too large to be looked over.
+    pub(super) blind: bool,
     /// Monotonic and wall time of one moment, to turn one into the other.
     pub(super) epoch: Now,
     pub(super) wake_at: Option<Mono>,
@@ -154,6 +165,7 @@ impl State {
             calls: HashMap::new(),
             shells: HashMap::new(),
             reads: HashMap::new(),
+            reading: HashMap::new(),
             tickets: HashMap::new(),
             last_ticket: 0,
             versions: HashMap::new(),
@@ -161,6 +173,7 @@ impl State {
             names: HashMap::new(),
             layout: None,
             closing: false,
+            blind: false,
             epoch: now,
             wake_at: None,
         }
@@ -175,6 +188,7 @@ impl State {
     pub fn update(&mut self, now: Now, input: Input) -> Vec<Effect> {
         let mut step = Step { now, out: Vec::new() };
         self.dispatch(&mut step, input);
+        self.show_holds(&mut step);
         self.arm(&mut step);
         step.out
     }

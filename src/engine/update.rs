@@ -23,8 +23,10 @@ impl State {
     pub(super) fn dispatch(&mut self, step: &mut Step, input: Input) {
         match input {
             Input::Command { from, command } => self.command(step, from, command),
+            Input::ClientGone(client) => self.client_gone(step, client),
             Input::Said(said) => self.said(step, said),
             Input::Spawned { agent, run, result } => self.spawned(step, agent, run, result),
+            Input::OrderFailed { agent, run } => self.order_failed(step, agent, run),
             Input::Resolved { op, place } => self.resolved(step, op, place),
             Input::Inspected { op, disk, base } => self.inspected(step, op, disk, base),
             Input::Shown { agent, call, seen } => self.shown(step, agent, &call, seen),
@@ -50,7 +52,7 @@ impl State {
             }
             Input::Buried(sessions) => {
                 for session in sessions {
-                    self.decide(step, arbiter::Input::Gone { session });
+                    self.decide(step, arbiter::Input::Buried { session });
                 }
             }
             Input::Tick => self.tick(step),

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::error::{Fault, StoreError};
 use super::items;
 use super::open::open_to_read;
-use super::record::{ChangeRow, DecisionRow, LeaseRow};
+use super::record::{ChangeRow, DecisionRow, LeaseRow, Process};
 use super::write::{SLOT_MS, from_word};
 use crate::model::id::{ItemId, SessionId};
 use crate::model::lease::Owner;
@@ -200,7 +200,7 @@ impl Reader {
     pub fn leases(&self, workspace: &str) -> Result<Vec<LeaseRow>, StoreError> {
         self.done(|reader| {
             let mut leases = reader.conn.prepare_cached(
-                "SELECT path, owner, state, since, until, reason, pid FROM lease
+                "SELECT path, owner, state, since, until, reason, pid, began, boot FROM lease
                  WHERE workspace = ?1 ORDER BY path",
             )?;
             let mut rows = leases.query([workspace])?;
@@ -214,7 +214,7 @@ impl Reader {
                     since: Wall(row.get(3)?),
                     until: row.get::<_, Option<i64>>(4)?.map(Wall),
                     reason: row.get(5)?,
-                    pid: row.get(6)?,
+                    process: process(row)?,
                 });
             }
             Ok(found)
@@ -361,6 +361,14 @@ fn decode(key: i64, json: &str, tails: &[(i64, String)]) -> Item {
     let from = tails.partition_point(|(other, _)| *other < key);
     let own = tails[from..].iter().take_while(|(other, _)| *other == key);
     items::decode(key, json, own.map(|(_, text)| text.as_str()))
+}
+
+/// The process of a lease. A row without its beginning is of nobody who could be found again.
+fn process(row: &Row<'_>) -> rusqlite::Result<Option<Process>> {
+    let (pid, began) = (row.get::<_, Option<u32>>(6)?, row.get::<_, Option<i64>>(7)?);
+    let boot = row.get::<_, Option<String>>(8)?;
+    let began = began.and_then(|began| u64::try_from(began).ok());
+    Ok(pid.zip(began).zip(boot).map(|((pid, began), boot)| Process { pid, began, boot }))
 }
 
 fn owner(row: &Row<'_>, column: usize) -> Result<Owner, Fault> {

@@ -124,7 +124,18 @@ pub struct LeaseRow {
     /// What for.
     pub reason: String,
     /// The process behind a write in flight.
-    pub pid: Option<u32>,
+    pub process: Option<Process>,
+}
+
+/// A process, told from every other one that has or had its number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// When it began, in clock ticks since boot.
+    pub began: u64,
+    /// Which boot.
+    pub boot: String,
 }
 
 /// A decision of the arbiter as it is stored.

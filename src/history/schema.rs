@@ -9,6 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../assets/migrations/0001_history.sql"),
     include_str!("../../assets/migrations/0002_benches.sql"),
+    include_str!("../../assets/migrations/0003_lease_process.sql"),
 ];
 
 /// Marks a database as ours (`bdog`); the first migration writes it.

@@ -174,12 +174,15 @@ impl Pen {
     }
 
     fn lease(&self, row: &LeaseRow) -> Result<(), Fault> {
+        let began = row.process.as_ref().map(|process| process.began);
+        let began = began.map(|began| i64::try_from(began).unwrap_or(i64::MAX));
         self.run(
-            "INSERT INTO lease (workspace, path, owner, state, since, until, reason, pid)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO lease
+                 (workspace, path, owner, state, since, until, reason, pid, began, boot)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT DO UPDATE SET owner = excluded.owner, state = excluded.state,
                  since = excluded.since, until = excluded.until, reason = excluded.reason,
-                 pid = excluded.pid",
+                 pid = excluded.pid, began = excluded.began, boot = excluded.boot",
             params![
                 row.workspace,
                 row.path,
@@ -188,7 +191,9 @@ impl Pen {
                 row.since.0,
                 row.until.map(|until| until.0),
                 row.reason,
-                row.pid,
+                row.process.as_ref().map(|process| process.pid),
+                began,
+                row.process.as_ref().map(|process| process.boot.as_str()),
             ],
         )
     }

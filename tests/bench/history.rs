@@ -190,7 +190,7 @@ fn grant(number: usize) -> Vec<Record> {
         since: Wall(number as i64),
         until: None,
         reason: "edit".to_owned(),
-        pid: None,
+        process: None,
     };
     let decision = DecisionRow {
         workspace: lease.workspace.clone(),

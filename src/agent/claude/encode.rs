@@ -32,7 +32,7 @@ pub(super) const DONE: &str = "benchdog-done";
 pub(super) const FAILED: &str = "benchdog-failed";
 
 /// Tools that change files, or may.
-const GATED_TOOLS: &str = "Write|Edit|MultiEdit|NotebookEdit|Bash";
+const GATED_TOOLS: &str = "Write|Edit|MultiEdit|NotebookEdit|Bash|Read";
 /// Seconds that the CLI waits for an answer at a gate. Without a number it gives up after 600;
 /// waits end on our side long before this one.
 const GATE_TIMEOUT: u32 = 3600;

@@ -7,7 +7,7 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::sealed::Sealed;
 use super::world::{Action, Stage, World, marks, owner};
-use crate::arbiter::input::{Effect, Input, Seen};
+use crate::arbiter::input::{Effect, Hand, Seen};
 use crate::arbiter::settings::{Mutant, Settings};
 use crate::model::id::OpId;
 use crate::model::lease::{Owner, RefusalCode};
@@ -29,6 +29,8 @@ struct Bounds {
     edits: bool,
     /// Lines so long that no refusal can show them.
     long: bool,
+    /// Who carries the writes out.
+    hand: Hand,
     mutant: Mutant,
 }
 
@@ -43,6 +45,7 @@ const NONE: Bounds = Bounds {
     whole: true,
     edits: true,
     long: false,
+    hand: Hand::Owner,
     mutant: Mutant::None,
 };
 
@@ -160,6 +163,13 @@ impl Model for Bounds {
         let (world, left) = (&state.world, &state.more.left);
         for at in 0..self.agents {
             if left.dead.contains(&at) {
+                // What the bench carries out goes on without its owner.
+                let op = call_of(world, at).map(|op| (op, world.calls[&op].stage));
+                steps.extend(op.and_then(|(op, stage)| match stage {
+                    Stage::Granted => Some(Step::Run(op)),
+                    Stage::Ran => Some(Step::Finish(op)),
+                    Stage::Waiting | Stage::Looking(_) | Stage::Asked => None,
+                }));
                 continue;
             }
             if left.deaths > 0 || left.orphans.contains(&at) {
@@ -191,6 +201,9 @@ impl Model for Bounds {
                 Stage::Looking(_) => steps.push(Step::Look(op)),
                 Stage::Granted => {
                     steps.push(Step::Run(op));
+                    if !orphan {
+                        steps.push(Step::EndTurn(at));
+                    }
                     if left.asks > 0 && !orphan {
                         steps.push(Step::Ask(op));
                     }
@@ -227,12 +240,12 @@ impl Model for Bounds {
             Step::Read(at) => world.read(&agent(at), FILE, Seen::Full),
             Step::Whole(at) => {
                 let text = format!("{}{}", world.remembered(&agent(at), FILE), line(at, left));
-                world.call(&agent(at), FILE, Action::Whole(text), 20_000);
+                world.call_by(self.hand, &agent(at), FILE, Action::Whole(text), 20_000);
             }
             Step::Edit(at) => {
                 let anchor = format!("anchor{at}\n");
                 let edits = vec![(anchor.clone(), format!("{anchor}{}", line(at, left)), false)];
-                world.call(&agent(at), FILE, Action::Edits(edits), 20_000);
+                world.call_by(self.hand, &agent(at), FILE, Action::Edits(edits), 20_000);
             }
             Step::Look(op) => world.inspect(op),
             Step::Run(op) => world.run(op),
@@ -242,7 +255,7 @@ impl Model for Bounds {
                 world.ask(op);
             }
             Step::Answer(op) => world.answer(op),
-            Step::EndTurn(at) => world.tell(Input::TurnEnded { owner: agent(at) }),
+            Step::EndTurn(at) => world.end_turn(&agent(at)),
             Step::ToNextWake => {
                 left.ticks -= 1;
                 let wake = world.table.next_wake().unwrap_or(world.now);
@@ -256,7 +269,10 @@ impl Model for Bounds {
                 left.deaths = left.deaths.saturating_sub(1);
                 left.dead.push(at);
                 left.dead.sort_unstable();
-                left.orphans.retain(|orphan| *orphan != at);
+                if left.orphans.contains(&at) {
+                    left.orphans.retain(|orphan| *orphan != at);
+                    world.bury(&agent(at));
+                }
                 world.die(&agent(at));
             }
             Step::Outside => {
@@ -350,6 +366,11 @@ fn nothing_is_lost_to_restarts_deaths_and_outside_writers() {
 }
 
 #[test]
+fn what_the_bench_writes_outlives_its_owner() {
+    holds(Bounds { deaths: 1, hand: Hand::Bench, ..NONE });
+}
+
+#[test]
 fn three_agents_lose_nothing() {
     holds(Bounds { agents: 3, ticks: 1, ..NONE });
 }
@@ -366,6 +387,9 @@ fn each_broken_rule_is_noticed() {
     is_caught(Bounds { mutant: Mutant::NoLease, ..NONE }, lost);
     is_caught(Bounds { mutant: Mutant::NoLease, ..NONE }, "one writer");
     is_caught(Bounds { mutant: Mutant::TimeoutBreaksInflight, ticks: 2, ..NONE }, lost);
+    is_caught(Bounds { mutant: Mutant::EndBreaksInflight, ..NONE }, lost);
+    let bench = Bounds { deaths: 1, hand: Hand::Bench, ..NONE };
+    is_caught(Bounds { mutant: Mutant::EndBreaksInflight, ..bench }, lost);
     let restart = Bounds { mutant: Mutant::RestartForgetsInflight, restarts: 1, ..NONE };
     is_caught(restart, lost);
     let long = Bounds { writes: 2, long: true, ..NONE };

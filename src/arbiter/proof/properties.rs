@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::world::{Action, Stage, World, marks, owner, path};
 use crate::arbiter::difference::Difference;
-use crate::arbiter::input::{Edit, Effect, Input, Seen};
+use crate::arbiter::input::{Edit, Effect, Hand, Input, Seen};
 use crate::arbiter::rebase::{Obstacle, rebase};
 use crate::arbiter::settings::Settings;
 use crate::model::id::OpId;
@@ -28,6 +28,8 @@ enum Step {
     Whole(usize, usize, u64),
     Edit(usize, usize, usize, u64),
     Opaque(usize, usize),
+    /// The bench writes for somebody.
+    Bench(usize, usize),
     WaitFor(usize, usize),
     Reserve(usize, usize, u64),
     Release(usize),
@@ -59,6 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (who(), file(), 0..ANCHORS.len(), wait())
             .prop_map(|(w, f, at, ms)| Step::Edit(w, f, at, ms)),
         1 => (who(), file()).prop_map(|(w, f)| Step::Opaque(w, f)),
+        2 => (who(), file()).prop_map(|(w, f)| Step::Bench(w, f)),
         1 => (who(), file()).prop_map(|(w, f)| Step::WaitFor(w, f)),
         1 => (who(), 0..PATTERNS.len(), wait()).prop_map(|(w, p, ms)| Step::Reserve(w, p, ms)),
         1 => who().prop_map(Step::Release),
@@ -161,6 +164,10 @@ impl Run {
                 let text = self.own_text(at, file);
                 self.world.call(&who(at), FILES[*file], Action::Opaque(text), 20_000);
             }
+            Step::Bench(at, file) => {
+                let action = Action::Whole(self.own_text(at, file));
+                self.world.call_by(Hand::Bench, &who(at), FILES[*file], action, 20_000);
+            }
             Step::Edit(at, file, anchor, wait_ms) => {
                 let (old, mark) = (ANCHORS[*anchor].to_owned(), self.mark(at));
                 let edits = vec![(old.clone(), format!("{old}{mark}"), false)];
@@ -178,14 +185,7 @@ impl Run {
                 world.reserve(&Owner::User, patterns, Some(60_000), 0);
             }
             Step::Release(at) => world.tell(Input::Release { owner: who(at), paths: Vec::new() }),
-            Step::EndTurn(at) => {
-                // What was granted may have run; nobody says how it ended.
-                let owner = who(at);
-                world.calls.retain(|_, call| {
-                    call.owner != owner || matches!(call.stage, Stage::Waiting | Stage::Looking(_))
-                });
-                world.tell(Input::TurnEnded { owner });
-            }
+            Step::EndTurn(at) => world.end_turn(&who(at)),
             Step::Die(at) => world.die(&who(at)),
             Step::Outside(file) => {
                 let text = format!("{}outside\n", world.text(FILES[*file]).unwrap_or(""));
@@ -363,6 +363,10 @@ proptest! {
         }
         let mut restored = run.world.clone();
         restored.restart();
+        // Who is next is forgotten by a restart, as at the end of everybody's turn.
+        for who in OWNERS.map(owner) {
+            run.world.end_turn(&who);
+        }
         prop_assert!(restored.leases_agree());
         for who in OWNERS.map(owner) {
             for file in FILES {

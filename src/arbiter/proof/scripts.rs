@@ -145,11 +145,11 @@ fn run(script: &str) -> (Vec<(OpId, String)>, Vec<Effect>) {
             }
             ["fails"] => world.fail(last.unwrap()),
             ["is", "over"] => world.finish(last.unwrap()),
-            ["ends", "turn"] => world.tell(Input::TurnEnded { owner: who }),
-            ["runs", "and", "ends", "turn"] => {
+            ["is", "done", "with", at] => world.tell(Input::Done { owner: who, path: path(at) }),
+            ["ends", "turn"] => world.end_turn(&who),
+            ["runs", "and", "dies"] => {
                 world.run(last.unwrap());
-                world.calls.remove(&last.unwrap());
-                world.tell(Input::TurnEnded { owner: who });
+                world.die(&who);
             }
             ["dies"] => world.die(&who),
             ["releases"] => world.tell(Input::Release { owner: who, paths: vec![] }),

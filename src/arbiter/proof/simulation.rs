@@ -342,7 +342,8 @@ impl Day {
         if self.table.is_none() {
             return self.later(at, TOOL_MS, Step::Run);
         }
-        let wish = Wish { op, owner, path, proposal, base: None, wait_ms: WAIT_MS };
+        let hand = crate::arbiter::input::Hand::Owner;
+        let wish = Wish { op, owner, path, proposal, base: None, wait_ms: WAIT_MS, hand };
         self.tell(Input::Request(wish));
     }
 

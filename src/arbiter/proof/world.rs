@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::arbiter::input::{
-    Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish, WriteEnd,
+    Disk, Edit, Effect, Hand, Input, Lease, Observation, Proposal, Seen, Wish, WriteEnd,
 };
 use crate::arbiter::pins::Pattern;
-use crate::arbiter::restore::{LeaseRow, Rows};
+use crate::arbiter::restore::{LeaseRow, Rows, goes_on};
 use crate::arbiter::settings::Settings;
-use crate::arbiter::table::Table;
+use crate::arbiter::table::{Table, Timer};
 use crate::model::id::OpId;
 use crate::model::lease::{LeaseState, Owner, Refusal};
 use crate::model::path::{Hash, WorkPath};
@@ -49,6 +49,7 @@ pub(super) struct Call {
     pub(super) path: String,
     pub(super) action: Action,
     pub(super) stage: Stage,
+    pub(super) hand: Hand,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -236,12 +237,25 @@ impl World {
 
     /// A tool asks for its file.
     pub(super) fn call(&mut self, owner: &Owner, at: &str, action: Action, wait_ms: u64) -> OpId {
+        self.call_by(Hand::Owner, owner, at, action, wait_ms)
+    }
+
+    /// A tool asks for its file; it runs in the owner's process or in the bench itself.
+    pub(super) fn call_by(
+        &mut self,
+        hand: Hand,
+        owner: &Owner,
+        at: &str,
+        action: Action,
+        wait_ms: u64,
+    ) -> OpId {
         let op = self.new_op();
         let call = Call {
             owner: owner.clone(),
             path: at.to_owned(),
             action: action.clone(),
             stage: Stage::Waiting,
+            hand,
         };
         self.calls.insert(op, call);
         let proposal = match action {
@@ -256,7 +270,8 @@ impl World {
                 return op;
             }
         };
-        let wish = Wish { op, owner: owner.clone(), path: path(at), proposal, base: None, wait_ms };
+        let (owner, path) = (owner.clone(), path(at));
+        let wish = Wish { op, owner, path, proposal, base: None, wait_ms, hand };
         self.tell(Input::Request(wish));
         op
     }
@@ -274,6 +289,7 @@ impl World {
             path: patterns.first().cloned().unwrap_or_default(),
             action: Action::Set,
             stage: Stage::Waiting,
+            hand: Hand::Owner,
         };
         self.calls.insert(op, call);
         let (owner, reason) = (owner.clone(), "a big change".to_owned());
@@ -366,10 +382,28 @@ impl World {
     }
 
     pub(super) fn die(&mut self, owner: &Owner) {
-        self.calls.retain(|_, call| call.owner.session() != owner.session());
+        let runs = |stage| matches!(stage, Stage::Granted | Stage::Ran);
+        self.calls.retain(|_, call| {
+            call.owner.session() != owner.session()
+                || (call.hand == Hand::Bench && runs(call.stage))
+        });
         if let Some(session) = owner.session() {
             self.tell(Input::Gone { session: session.clone() });
         }
+    }
+
+    /// Everything that a session ran under a former engine is seen to be gone.
+    pub(super) fn bury(&mut self, owner: &Owner) {
+        self.calls.retain(|_, call| call.owner.session() != owner.session());
+        if let Some(session) = owner.session() {
+            self.tell(Input::Buried { session: session.clone() });
+        }
+    }
+
+    /// A turn ends. What is put to the person is over with it; tools that run go on.
+    pub(super) fn end_turn(&mut self, owner: &Owner) {
+        self.calls.retain(|_, call| call.owner != *owner || call.stage != Stage::Asked);
+        self.tell(Input::TurnEnded { owner: owner.clone() });
     }
 
     /// Time passes, with a tick whenever the table wanted one.
@@ -392,6 +426,8 @@ impl World {
         let leases = self.leases.iter().flat_map(|(path, lease)| {
             std::iter::once((path, lease.clone())).chain(behind(lease).map(|pin| (path, pin)))
         });
+        let lives = |path: &str| self.calls.values().any(|call| call.path == path);
+        let leases = leases.filter(|(path, lease)| goes_on(lease.state, left(lease), lives(path)));
         let leases = leases.map(|(path, lease)| LeaseRow {
             path: path.clone(),
             owner: lease.owner.clone(),
@@ -436,11 +472,13 @@ impl World {
         self.table.leases().eq(told)
     }
 
-    /// Whether each call that waits will be waked.
+    /// Whether each call that waits will be waked, by a timer of its own.
     pub(super) fn waiters_have_an_end(&self) -> bool {
-        let waits = self.calls.iter().filter(|(_, call)| call.stage == Stage::Waiting);
-        let wake = self.table.next_wake();
-        waits.into_iter().all(|(op, _)| self.table.is_open(*op) && wake.is_some())
+        let mut waits = self.calls.iter().filter(|(_, call)| call.stage == Stage::Waiting);
+        waits.all(|(op, _)| {
+            let deadline = self.table.ops.get(op).map(|found| found.deadline);
+            deadline.is_some_and(|at| self.table.timers.contains(&(at, Timer::Wait(*op))))
+        })
     }
 }
 

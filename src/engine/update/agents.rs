@@ -1,5 +1,6 @@
 //! Agents: starting, prompting, interrupting, stopping, removing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::agent::{Launch, Order};
@@ -10,7 +11,7 @@ use crate::engine::event::Event;
 use crate::engine::fold::Fold;
 use crate::engine::input::Asker;
 use crate::engine::state::{Agent, State, Step};
-use crate::history::record::Record;
+use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentInfo, AgentSpec, AgentState, Backend, QueuedPrompt};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, SessionId};
@@ -128,6 +129,10 @@ impl State {
             spec: row.spec.clone(),
             row,
             fold,
+            own_title: false,
+            holds: BTreeSet::new(),
+            holds_moved: false,
+            process: None,
             life: Life::new(Limits::default()),
             run: 0,
             tells: Vec::new(),
@@ -222,12 +227,13 @@ impl State {
         step: &mut Step,
         id: AgentId,
         run: u64,
-        result: Result<Option<u32>, Failure>,
+        result: Result<Option<Process>, Failure>,
     ) {
         let Some(agent) = self.agents.get_mut(&id).filter(|agent| agent.run == run) else { return };
         match result {
-            Ok(pid) => {
-                agent.info.pid = pid;
+            Ok(process) => {
+                agent.info.pid = process.as_ref().map(|process| process.pid);
+                agent.process = process;
                 if let Some(to) = agent.starter.take() {
                     step.out.push(Effect::ReplyStored { to, reply: Reply::Agent(id) });
                 }
@@ -239,6 +245,20 @@ impl State {
                 self.live(step, id, life::Event::Exited { expected: false, trouble });
             }
         }
+    }
+
+    /// An order is lost, perhaps a verdict that a tool waits for: such an agent cannot go on.
+    pub(in crate::engine) fn order_failed(&mut self, step: &mut Step, id: AgentId, run: u64) {
+        let Some(agent) = self.agents.get_mut(&id).filter(|agent| agent.run == run) else { return };
+        if agent.life.stop_wanted() {
+            return;
+        }
+        let text = "the agent does not read what it is told, so it is stopped; start it again to \
+                    go on"
+            .to_owned();
+        let changes = agent.fold.notice(step.now.wall, Level::Error, text);
+        self.tell_changes(step, id, changes);
+        self.live(step, id, life::Event::StopWanted);
     }
 
     /// Takes an agent off the bench that never ran, and says why.

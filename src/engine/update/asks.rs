@@ -5,12 +5,14 @@ use serde_json::Value;
 use super::writes::{Purpose, Yes};
 use crate::agent::{AskVerdict, Order};
 use crate::arbiter;
+use crate::arbiter::claim::Claim;
 use crate::engine::effect::Effect;
 use crate::engine::event::Event;
 use crate::engine::state::{State, Step};
 use crate::history::record::Record;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, AskId, CallId, OpId, RequestId, SubId};
+use crate::model::lease::Owner;
 use crate::model::permission::{Ask, AskAnswer, AskKind, AskOutcome, DENIAL, Question, Suggestion};
 use crate::model::transcript::ToolStatus;
 use crate::supervisor::life;
@@ -116,12 +118,12 @@ impl State {
                     return Err(Failure::new(FailureKind::Usage, "questions want answers")
                         .hint("choose an option for each"));
                 }
-                self.allow(step, id, input, Vec::new(), AskOutcome::Allowed);
+                self.allow(step, id, input, Vec::new(), AskOutcome::Allowed, answer);
                 Ok(())
             }
             AskAnswer::AllowAlways { suggestion } => {
                 let permissions = chosen(&open.ask.suggestions, suggestion)?;
-                self.allow(step, id, None, permissions, AskOutcome::AllowedAlways);
+                self.allow(step, id, None, permissions, AskOutcome::AllowedAlways, answer);
                 Ok(())
             }
         }
@@ -135,6 +137,7 @@ impl State {
         changed: Option<Value>,
         permissions: Vec<Value>,
         outcome: AskOutcome,
+        answer: AskAnswer,
     ) {
         let Some(open) = self.asks.get_mut(&id) else { return };
         let (agent, request) = (open.ask.agent, open.request.clone());
@@ -143,20 +146,12 @@ impl State {
         let call = open.ask.call.clone();
         let tool = open.ask.tool.clone();
         open.answered = true;
-        let Some(op) = self.op_of(agent, call.as_ref()) else {
-            if let Some(call) = &call
-                && let Some(found) = self.agents.get_mut(&agent)
-            {
-                let changes = found.fold.tool_status(call, ToolStatus::Running);
-                self.tell_changes(step, agent, changes);
-            }
-            self.reply_ask(step, agent, request, AskVerdict::Allow { input, permissions });
-            return self.close_ask(step, id, outcome, None);
-        };
-        let yes = Yes { ask: id, request, input: input.clone(), permissions, outcome };
-        if edited {
-            return self.allow_edited(step, op, &tool, yes);
+        let op = self.op_of(agent, call.as_ref());
+        let yes = Yes { ask: id, request, input, permissions, outcome, answer };
+        if edited && self.setup.arbitrate {
+            return self.allow_edited(step, agent, op, call, &tool, yes);
         }
+        let Some(op) = op else { return self.say_yes(step, agent, call.as_ref(), yes) };
         if let Some(found) = self.ops.get_mut(&op)
             && let Purpose::Gate { ask, .. } = &mut found.purpose
         {
@@ -165,25 +160,69 @@ impl State {
         self.decide(step, arbiter::Input::Answered { op });
     }
 
-    /// The person changed what is written: that is another request.
-    fn allow_edited(&mut self, step: &mut Step, op: OpId, tool: &str, yes: Yes) {
-        let Some(old) = self.ops.remove(&op) else { return };
-        self.decide(step, arbiter::Input::Withdrawn { op });
-        let Purpose::Gate { agent, call, .. } = old.purpose else { return };
-        let claim = arbiter::claim::Claim::of(tool, &yes.input);
-        let (raw, proposal) = match claim {
-            arbiter::claim::Claim::Write { raw_path, proposal } => (raw_path, proposal),
+    /// The person changed what the tool is to do: if that writes, it is another request.
+    fn allow_edited(
+        &mut self,
+        step: &mut Step,
+        agent: AgentId,
+        op: Option<OpId>,
+        call: Option<CallId>,
+        tool: &str,
+        yes: Yes,
+    ) {
+        let old = op.and_then(|op| self.ops.remove(&op));
+        if let Some(op) = op {
+            self.decide(step, arbiter::Input::Withdrawn { op });
+        }
+        let (raw, proposal) = match (Claim::of(tool, &yes.input), &old) {
+            (Claim::Write { raw_path, proposal }, _) => (raw_path, proposal),
             // Whatever it is now, it is checked as the write that it was.
-            arbiter::claim::Claim::Malformed(_)
-            | arbiter::claim::Claim::Shell { .. }
-            | arbiter::claim::Claim::Read { .. }
-            | arbiter::claim::Claim::None => (old.raw, arbiter::Proposal::Opaque),
+            (_, Some(old)) => (old.raw.clone(), arbiter::Proposal::Opaque),
+            (Claim::Malformed(reason), None) => {
+                let text = format!("NOT RUN: {reason}. Correct the call and send it again.");
+                return self.deny_yes(step, agent, yes, text);
+            }
+            (Claim::Shell { .. } | Claim::Read { .. } | Claim::None, None) => {
+                return self.say_yes(step, agent, call.as_ref(), yes);
+            }
         };
-        let cwd = self.agents.get(&agent).map(|agent| agent.row.cwd.clone()).unwrap_or_default();
+        let (Some(call), Some(found)) = (call, self.agents.get(&agent)) else {
+            let text = "NOT WRITTEN (failed): nobody knows which call this is. Nothing was \
+                        changed. Send the call again."
+                .to_owned();
+            return self.deny_yes(step, agent, yes, text);
+        };
+        let (cwd, sub) = (found.row.cwd.clone(), self.asks.get(&yes.ask));
+        let sub = sub.and_then(|open| open.ask.sub.clone());
+        let owner = old.map_or_else(|| Owner::Session(found.session(), sub), |old| old.owner);
         let purpose = Purpose::Gate { agent, call: call.clone(), request: None, ask: Some(yes) };
-        let new = self.new_op(old.owner, raw, proposal, tool, purpose);
+        let new = self.new_op(owner, raw, proposal, tool, purpose);
         self.calls.insert((agent, call), new);
         self.resolve(step, new, cwd);
+    }
+
+    /// The person's yes reaches the tool.
+    pub(super) fn say_yes(
+        &mut self,
+        step: &mut Step,
+        agent: AgentId,
+        call: Option<&CallId>,
+        yes: Yes,
+    ) {
+        let Yes { ask, request, input, permissions, outcome, answer } = yes;
+        self.reply_ask(step, agent, request, AskVerdict::Allow { input, permissions });
+        if let (Some(call), Some(found)) = (call, self.agents.get_mut(&agent)) {
+            let changes = found.fold.tool_status(call, ToolStatus::Running);
+            self.tell_changes(step, agent, changes);
+        }
+        self.close_ask(step, ask, outcome, Some(answer));
+    }
+
+    /// The person's yes becomes a no, in words.
+    pub(super) fn deny_yes(&mut self, step: &mut Step, agent: AgentId, yes: Yes, message: String) {
+        let verdict = AskVerdict::Deny { message, interrupt: false };
+        self.reply_ask(step, agent, yes.request, verdict);
+        self.close_ask(step, yes.ask, AskOutcome::Refused, Some(yes.answer));
     }
 
     fn reply_ask(&self, step: &mut Step, agent: AgentId, request: RequestId, answer: AskVerdict) {
@@ -193,12 +232,9 @@ impl State {
     fn withdraw_op(&mut self, step: &mut Step, ask: AskId) {
         let Some(open) = self.asks.get(&ask) else { return };
         let (agent, call) = (open.ask.agent, open.ask.call.clone());
-        let Some(op) = self.op_of(agent, call.as_ref()) else { return };
-        self.ops.remove(&op);
-        if let Some(call) = call {
-            self.calls.remove(&(agent, call));
+        if let Some(op) = self.op_of(agent, call.as_ref()) {
+            self.give_up(step, op);
         }
-        self.decide(step, arbiter::Input::Withdrawn { op });
     }
 
     fn op_of(&self, agent: AgentId, call: Option<&CallId>) -> Option<OpId> {
@@ -230,6 +266,9 @@ impl State {
         if let Some(ask) = ask.map(|open| open.ask.id) {
             self.withdraw_op(step, ask);
             return self.close_ask(step, ask, AskOutcome::Withdrawn, None);
+        }
+        if self.shell_withdrawn(id, request) {
+            return;
         }
         let waits = |purpose: &Purpose| {
             matches!(purpose, Purpose::Gate { agent, request: Some(waiting), .. }

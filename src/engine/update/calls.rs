@@ -21,7 +21,7 @@ impl State {
             return self.call_over(step, id, &done.call, end, Some(done.request));
         }
         if self.shells.contains_key(&(id, done.call.clone())) {
-            return self.shell_done(step, id, &done.call, done.request);
+            return self.shell_over(step, id, &done.call, Some(done.request));
         }
         if !done.failed
             && self.setup.arbitrate
@@ -31,12 +31,14 @@ impl State {
             let owner = Owner::Session(agent.session(), done.sub);
             self.reads.insert((id, done.call.clone()), (owner, done.request));
             let response = Box::new(done.response);
+            let began = self.reading.remove(&(id, done.call.clone()));
             step.out.push(Effect::CheckShown {
                 agent: id,
                 call: done.call,
                 raw: raw_path,
                 cwd,
                 response,
+                began,
             });
             return;
         }
@@ -76,6 +78,9 @@ impl State {
         end: WriteEnd,
         request: Option<RequestId>,
     ) {
+        if self.shells.contains_key(&(id, call.clone())) {
+            return self.shell_over(step, id, call, request);
+        }
         let found = self.calls.get(&(id, call.clone())).copied();
         let Some((op, found)) = found.and_then(|op| Some((op, self.ops.get_mut(&op)?))) else {
             if let Some(request) = request {
@@ -117,6 +122,7 @@ impl State {
         disk: Disk,
         request: Option<RequestId>,
     ) {
+        self.stop_waiting(step, op);
         let Some(found) = self.ops.remove(&op) else { return };
         self.decide(step, arbiter::Input::Finished { op, end, disk });
         if let Purpose::Gate { agent: id, call, .. } = found.purpose {
@@ -131,12 +137,24 @@ impl State {
         }
     }
 
+    /// A sub-agent is over, and its calls with it.
+    pub(super) fn end_calls_of(&mut self, step: &mut Step, id: AgentId, owner: &Owner) {
+        let theirs = |op: &OpId| self.ops.get(op).is_some_and(|op| op.owner == *owner);
+        let over = self.calls.iter().filter(|((of, _), op)| *of == id && theirs(op));
+        let over: Vec<CallId> = over.map(|((_, call), _)| call.clone()).collect();
+        for call in over {
+            self.call_over(step, id, &call, WriteEnd::Done, None);
+        }
+        self.shells_over(step, id, |of| of == owner);
+    }
+
     /// A turn is over: so are its calls, but not those of agents in the background.
     pub(super) fn end_calls_of_turn(&mut self, step: &mut Step, id: AgentId) {
         let Some(agent) = self.agents.get(&id) else { return };
+        let background: Vec<String> = agent.background.keys().cloned().collect();
         let goes_on = |owner: &Owner| {
             matches!(owner, Owner::Session(_, Some(sub))
-                if agent.background.contains_key(sub.as_str()))
+                if background.iter().any(|task| task == sub.as_str()))
         };
         let over: Vec<CallId> = self
             .calls
@@ -149,6 +167,7 @@ impl State {
         for call in over {
             self.call_over(step, id, &call, WriteEnd::Done, None);
         }
+        self.shells_over(step, id, |owner| !goes_on(owner));
     }
 
     /// A process is gone: nothing of its calls will be answered any more.
@@ -161,5 +180,6 @@ impl State {
         self.calls.retain(|(of, _), _| *of != id);
         self.shells.retain(|(of, _), _| *of != id);
         self.reads.retain(|(of, _), _| *of != id);
+        self.reading.retain(|(of, _), _| *of != id);
     }
 }

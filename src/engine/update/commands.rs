@@ -85,6 +85,7 @@ impl State {
                 if let Some(id) = open.map(|(id, _)| *id) {
                     if let Some(agent) = self.agents.get_mut(&id) {
                         agent.info.title.clone_from(&title);
+                        agent.own_title = !title.is_empty();
                     }
                     self.show(step, id);
                 }

@@ -1,19 +1,18 @@
 //! What the arbiter decides, and what follows from it for agents, front ends and the history.
 
-use super::writes::{Op, Phase, Purpose, Yes};
-use crate::agent::{AskVerdict, Order, Verdict};
+use super::writes::{Op, Phase, Purpose};
+use crate::agent::Verdict;
 use crate::arbiter;
 use crate::engine::effect::Effect;
 use crate::engine::event::{Event, RefusedAttempt};
 use crate::engine::input::Ticket;
 use crate::engine::state::{AfterStore, KEPT_REFUSALS, State, Step};
-use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Record};
+use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Process, Record};
 use crate::model::agent::Wait;
 use crate::model::failure::Failure;
-use crate::model::id::{AgentId, CallId, OpId};
+use crate::model::id::{AgentId, OpId};
 use crate::model::lease::{LeaseState, Owner, Refusal, RefusalCode};
 use crate::model::path::{Hash, WorkPath};
-use crate::model::permission::AskOutcome;
 use crate::model::transcript::{Level, ToolStatus};
 use crate::supervisor::life;
 
@@ -68,7 +67,7 @@ impl State {
         lease: Option<&arbiter::Lease>,
     ) -> Vec<Record> {
         let info = lease.map(|lease| self.lease_info(&path, lease));
-        self.refresh_holds(step, &path, lease.map(|lease| &lease.owner));
+        self.refresh_holds(&path, lease.map(|lease| &lease.owner));
         let mut records = vec![self.lease_record(&path, lease)];
         let behind = lease.and_then(|lease| lease.behind.as_deref());
         let was_behind = match behind {
@@ -93,33 +92,39 @@ impl State {
             since: self.wall_of(lease.since),
             until: lease.until.map(|until| self.wall_of(until)),
             reason: lease.reason.clone(),
-            pid: self.pid_of(&lease.owner).filter(|_| lease.state == LeaseState::Inflight),
+            process: self.process_of(&lease.owner).filter(|_| lease.state == LeaseState::Inflight),
         })
     }
 
-    fn pid_of(&self, owner: &Owner) -> Option<u32> {
-        self.agents.get(&self.agent_of(owner)?)?.info.pid
+    fn process_of(&self, owner: &Owner) -> Option<Process> {
+        self.agents.get(&self.agent_of(owner)?)?.process.clone()
     }
 
-    /// Keeps the list of held files right for the owner of a path, and for its former owner.
-    fn refresh_holds(&mut self, step: &mut Step, path: &str, owner: Option<&Owner>) {
+    /// Keeps the list of held files right for the owner of a path, and for its former owner. The
+    /// end of the step shows it.
+    fn refresh_holds(&mut self, path: &str, owner: Option<&Owner>) {
         let holder = owner.and_then(|owner| self.agent_of(owner));
-        let mut touched = Vec::new();
         for (id, agent) in &mut self.agents {
-            let place = agent.info.holds.iter().position(|held| held == path);
-            match (place, holder == Some(*id)) {
-                (Some(place), false) => {
-                    agent.info.holds.remove(place);
-                    touched.push(*id);
-                }
-                (None, true) => {
-                    agent.info.holds.push(path.to_owned());
-                    touched.push(*id);
-                }
-                (Some(_), true) | (None, false) => {}
-            }
+            let moved = if holder == Some(*id) {
+                agent.holds.insert(path.to_owned())
+            } else {
+                agent.holds.remove(path)
+            };
+            agent.holds_moved |= moved;
         }
-        for id in touched {
+    }
+
+    /// Shows what agents hold now, once for everything that moved in a step.
+    pub(in crate::engine) fn show_holds(&mut self, step: &mut Step) {
+        let moved = self.agents.iter_mut().filter(|(_, agent)| agent.holds_moved);
+        let moved: Vec<_> = moved
+            .map(|(id, agent)| {
+                agent.holds_moved = false;
+                agent.info.holds = agent.holds.iter().cloned().collect();
+                *id
+            })
+            .collect();
+        for id in moved {
             self.show(step, id);
         }
     }
@@ -133,6 +138,7 @@ impl State {
         leases: Vec<Record>,
     ) {
         let Some(found) = self.ops.get_mut(&op) else {
+            leases.into_iter().for_each(|record| step.store(record));
             return self.decide(step, arbiter::Input::Withdrawn { op });
         };
         found.phase = Phase::Storing;
@@ -173,15 +179,23 @@ impl State {
             return self.refuse(step, op, Refusal { code, path: None, holder: None, text });
         }
         self.stop_waiting(step, op);
+        let goes_on = self.table.is_open(op);
         let Some(found) = self.ops.get_mut(&op) else {
             return self.decide(step, arbiter::Input::Withdrawn { op });
         };
+        if !goes_on && !matches!(found.purpose, Purpose::Reserve { .. }) {
+            let text = "NOT WRITTEN (failed): the lock was lost before the write began. Nothing \
+                        was changed. Try again."
+                .to_owned();
+            let code = RefusalCode::Failed;
+            return self.refuse(step, op, Refusal { code, path: None, holder: None, text });
+        }
         found.phase = Phase::Granted;
         match &mut found.purpose {
             Purpose::Gate { agent, call, request, ask } => {
                 let (agent, call) = (*agent, call.clone());
                 if let Some(yes) = ask.take() {
-                    return self.say_yes(step, agent, &call, yes);
+                    return self.say_yes(step, agent, Some(&call), yes);
                 }
                 if let Some(request) = request.take() {
                     let context = self.with_tells(agent, note);
@@ -197,17 +211,6 @@ impl State {
             Purpose::Reserve { .. } => self.reserved(step, op, note),
             Purpose::Read { .. } => {}
         }
-    }
-
-    fn say_yes(&mut self, step: &mut Step, agent: AgentId, call: &CallId, yes: Yes) {
-        let Yes { ask, request, input, permissions, outcome } = yes;
-        let answer = AskVerdict::Allow { input, permissions };
-        step.out.push(Effect::Order { agent, order: Order::Ask { request, answer } });
-        if let Some(found) = self.agents.get_mut(&agent) {
-            let changes = found.fold.tool_status(call, ToolStatus::Running);
-            self.tell_changes(step, agent, changes);
-        }
-        self.close_ask(step, ask, outcome, None);
     }
 
     fn waits(&mut self, step: &mut Step, op: OpId, path: &WorkPath, holder: &Owner, place: usize) {
@@ -258,10 +261,7 @@ impl State {
                     self.verdict(step, id, request, Verdict::Deny { reason });
                 }
                 if let Some(yes) = ask {
-                    let answer = AskVerdict::Deny { message: refusal.text, interrupt: false };
-                    let order = Order::Ask { request: yes.request, answer };
-                    step.out.push(Effect::Order { agent: id, order });
-                    self.close_ask(step, yes.ask, AskOutcome::Refused, None);
+                    self.deny_yes(step, id, yes, refusal.text);
                 }
             }
             Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to } => {

@@ -34,7 +34,11 @@ impl State {
         tool: &str,
     ) -> OpId {
         let purpose = Purpose::Reserve { to };
-        self.new_op(owner.clone(), patterns.join(" "), Proposal::Opaque, tool, purpose)
+        let op = self.new_op(owner.clone(), patterns.join(" "), Proposal::Opaque, tool, purpose);
+        if let Some(found) = self.ops.get_mut(&op) {
+            found.submitted = true;
+        }
+        op
     }
 
     /// A reservation is granted and stored.

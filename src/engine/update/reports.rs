@@ -89,6 +89,9 @@ impl State {
                 return self.show(step, id);
             }
             Report::Title(title) => {
+                if agent.own_title {
+                    return;
+                }
                 agent.info.title = title;
                 self.store_session(step, id);
                 return self.show(step, id);
@@ -188,7 +191,7 @@ impl State {
         agent.reported_usd = Some(end.cost_usd);
         agent.info.usage.tokens = tokens;
         if let Some((window, used)) = context {
-            let percent = (used * 100).checked_div(window);
+            let percent = used.saturating_mul(100).checked_div(window);
             agent.info.usage.context_percent = percent.and_then(|p| u8::try_from(p.min(100)).ok());
         }
         agent.info.activity = None;
@@ -198,6 +201,7 @@ impl State {
         let changes = agent.fold.turn_end(step.now.wall, end);
         self.tell_changes(step, id, changes);
         self.end_calls_of_turn(step, id);
+        self.reading.retain(|(of, _), _| *of != id);
         let owner = self.agents.get(&id).map(|agent| Owner::Session(agent.session(), None));
         if let Some(owner) = owner {
             self.decide(step, arbiter::Input::TurnEnded { owner });
@@ -243,6 +247,7 @@ impl State {
                     changes = agent.fold.notice(step.now.wall, Level::Info, text);
                 }
                 self.tell_changes(step, id, changes);
+                self.end_calls_of(step, id, &owner);
                 self.decide(step, arbiter::Input::TurnEnded { owner });
             }
         }
@@ -276,6 +281,7 @@ impl State {
         agent.background.clear();
         agent.info.background.clear();
         agent.info.pid = None;
+        agent.process = None;
         agent.info.activity = None;
         agent.info.waits_for = None;
         let session = agent.session();

@@ -171,11 +171,16 @@ fn retold(items: &[Item]) -> String {
             | Body::TurnEnd(_)
             | Body::Raw { .. } => continue,
         };
-        bytes += piece.len();
-        if bytes > RETOLD_BYTES {
+        let left = RETOLD_BYTES - bytes;
+        if piece.len() > left {
             cut = true;
+            if pieces.is_empty() {
+                // The end of the newest words is better than none.
+                pieces.push(piece[piece.ceil_char_boundary(piece.len() - left)..].to_owned());
+            }
             break;
         }
+        bytes += piece.len();
         pieces.push(piece);
     }
     pieces.reverse();

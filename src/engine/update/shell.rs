@@ -1,19 +1,34 @@
 //! Shell commands of agents: nobody gates what they write yet, so the tree is looked over before
 //! and after, and what changed is attributed to them.
+//!
+//! Each command that is let through has an end: its tool's, its turn's, its agent's. A command
+//! that never ended would be blamed for whatever changes later.
 
 use crate::arbiter::{self, Disk};
 use crate::engine::effect::Effect;
+use crate::engine::event::Event;
 use crate::engine::state::{State, Step};
 use crate::model::id::{AgentId, CallId, RequestId};
 use crate::model::lease::Owner;
 use crate::model::path::WorkPath;
+use crate::model::transcript::Level;
 
 /// A shell command that runs, or is about to.
 #[derive(Debug)]
 pub(in crate::engine) struct Shell {
     owner: Owner,
-    /// What waits for the look: the gate before, the tool's end after.
-    request: Option<RequestId>,
+    stage: Stage,
+}
+
+/// How far a command is.
+#[derive(Debug, Clone, PartialEq)]
+enum Stage {
+    /// The tree is looked over before it; the gate waits.
+    Before(RequestId),
+    /// It may run.
+    Running,
+    /// It is over, the tree is looked over once more. The tool's end may wait for that.
+    After(Option<RequestId>),
 }
 
 impl State {
@@ -25,22 +40,75 @@ impl State {
         call: CallId,
         owner: Owner,
     ) {
-        let shell = Shell { owner, request: Some(request) };
+        let shell = Shell { owner, stage: Stage::Before(request) };
         self.shells.insert((agent, call.clone()), shell);
         step.out.push(Effect::Scan { agent, call, after: false });
     }
 
-    pub(super) fn shell_done(
+    /// A command is over, or will never run. The tool's end waits for our answer, if it says so
+    /// itself.
+    pub(super) fn shell_over(
         &mut self,
         step: &mut Step,
         agent: AgentId,
         call: &CallId,
-        request: RequestId,
+        request: Option<RequestId>,
     ) {
-        if let Some(shell) = self.shells.get_mut(&(agent, call.clone())) {
-            shell.request = Some(request);
+        let key = (agent, call.clone());
+        let Some(shell) = self.shells.get_mut(&key) else { return };
+        match &mut shell.stage {
+            Stage::Before(_) => {
+                self.shells.remove(&key);
+                if let Some(request) = request {
+                    self.tool_seen(step, agent, request);
+                }
+            }
+            Stage::Running => {
+                shell.stage = Stage::After(request);
+                step.out.push(Effect::Scan { agent, call: call.clone(), after: true });
+            }
+            Stage::After(waits) => {
+                if let Some(request) = request {
+                    *waits = Some(request);
+                }
+            }
         }
-        step.out.push(Effect::Scan { agent, call: call.clone(), after: true });
+    }
+
+    /// The commands of an agent whose owner is meant are over.
+    pub(super) fn shells_over(
+        &mut self,
+        step: &mut Step,
+        agent: AgentId,
+        is_meant: impl Fn(&Owner) -> bool,
+    ) {
+        let over =
+            self.shells.iter().filter(|((of, _), shell)| *of == agent && is_meant(&shell.owner));
+        let mut over: Vec<CallId> = over.map(|((_, call), _)| call.clone()).collect();
+        over.sort_unstable();
+        for call in over {
+            self.shell_over(step, agent, &call, None);
+        }
+    }
+
+    /// The back end does not wait for this answer any more. Says whether it was about a command.
+    pub(super) fn shell_withdrawn(&mut self, agent: AgentId, request: &RequestId) -> bool {
+        let found = self.shells.iter_mut().find(|((of, _), shell)| {
+            *of == agent
+                && match &shell.stage {
+                    Stage::Before(waits) | Stage::After(Some(waits)) => waits == request,
+                    Stage::Running | Stage::After(None) => false,
+                }
+        });
+        let Some((key, shell)) = found else { return false };
+        match shell.stage {
+            Stage::Before(_) => {
+                let key = key.clone();
+                self.shells.remove(&key);
+            }
+            Stage::Running | Stage::After(_) => shell.stage = Stage::After(None),
+        }
+        true
     }
 
     pub(in crate::engine) fn scanned(
@@ -49,8 +117,14 @@ impl State {
         agent: AgentId,
         call: &CallId,
         after: bool,
-        found: Vec<(WorkPath, Disk)>,
+        found: Option<Vec<(WorkPath, Disk)>>,
     ) {
+        if found.is_none() && !std::mem::replace(&mut self.blind, true) {
+            let text = "the tree has too many files to be looked over: what shell commands change \
+                        is noticed only when somebody writes there"
+                .to_owned();
+            step.publish(Event::Noticed { level: Level::Warn, text });
+        }
         let key = (agent, call.clone());
         let owner = match self.shells.get(&key) {
             Some(shell) if after => shell.owner.clone(),
@@ -58,21 +132,28 @@ impl State {
             _ => self
                 .shells
                 .iter()
-                .find(|(other, shell)| **other != key && shell.request.is_none())
+                .find(|(other, shell)| **other != key && shell.may_have_written())
                 .map_or(Owner::External, |(_, shell)| shell.owner.clone()),
         };
-        for (path, disk) in found {
+        for (path, disk) in found.unwrap_or_default() {
             if self.is_news(&path, &disk) {
                 self.decide(step, arbiter::Input::Found { by: owner.clone(), path, disk });
             }
         }
         let Some(shell) = self.shells.get_mut(&key) else { return };
-        let Some(request) = shell.request.take() else { return };
-        if after {
-            self.shells.remove(&key);
-            self.tool_seen(step, agent, request);
-        } else {
-            self.pass(step, agent, request);
+        match (shell.stage.clone(), after) {
+            (Stage::Before(request), false) => {
+                shell.stage = Stage::Running;
+                self.pass(step, agent, request);
+            }
+            (Stage::After(request), true) => {
+                self.shells.remove(&key);
+                if let Some(request) = request {
+                    self.tool_seen(step, agent, request);
+                }
+            }
+            (Stage::Before(_) | Stage::Running, true)
+            | (Stage::Running | Stage::After(_), false) => {}
         }
     }
 
@@ -88,5 +169,14 @@ impl State {
             .lease_of(path.as_str())
             .is_some_and(|lease| lease.state == crate::model::lease::LeaseState::Inflight);
         !in_flight && self.versions.get(path) != Some(&now)
+    }
+}
+
+impl Shell {
+    fn may_have_written(&self) -> bool {
+        match self.stage {
+            Stage::Before(_) => false,
+            Stage::Running | Stage::After(_) => true,
+        }
     }
 }

@@ -3,23 +3,25 @@
 //! A [`Bench`] answers what the loop would answer (files, the history, processes) at once from
 //! memory, and writes down the rest in one line each.
 
+mod asks;
 mod commands;
+mod ends;
 mod resume;
 mod sessions;
+mod shell;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
 use crate::agent::{AskVerdict, Order, Said, Verdict};
-use crate::arbiter::{Disk, Settings, Table};
+use crate::arbiter::{Disk, Settings, Table, edited};
 use crate::engine::command::{Command, Reply};
-use crate::engine::disk;
 use crate::engine::effect::{Content, Effect};
 use crate::engine::event::{Event, WorkspaceInfo};
 use crate::engine::input::{Asker, ClientId, Extent, Input, Loaded, Place, WriteTrouble};
 use crate::engine::state::{Setup, State};
-use crate::history::record::Record;
+use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentSpec, GuardLevel};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, AskId, CallId, RequestId};
@@ -41,6 +43,20 @@ struct Bench {
     texts: BTreeMap<Hash, String>,
     runs: BTreeMap<AgentId, u64>,
     history_broken: bool,
+    /// Whether what is to be durable takes its time, and what has come of it so far.
+    /// The tree at the last look around a shell command, and whether looks take their time.
+    census: BTreeMap<String, String>,
+    looks_slow: bool,
+    /// When reads had not begun yet, as far as is known.
+    reads_began: Vec<Option<Wall>>,
+    /// What the person answered, as it was stored.
+    answers: Vec<Option<AskAnswer>>,
+    /// Whether the tree is too large to be looked over.
+    huge: bool,
+    /// Changes as they were stored: whose and of what.
+    changes: Vec<String>,
+    history_slow: bool,
+    late: Vec<Input>,
     /// The one session that can be resumed.
     stored: Option<Loaded>,
     /// The stored leases, by path.
@@ -72,6 +88,14 @@ impl Bench {
             texts: BTreeMap::new(),
             runs: BTreeMap::new(),
             history_broken: false,
+            census: BTreeMap::new(),
+            looks_slow: false,
+            reads_began: Vec::new(),
+            answers: Vec::new(),
+            huge: false,
+            changes: Vec::new(),
+            history_slow: false,
+            late: Vec::new(),
             stored: None,
             rows: BTreeMap::new(),
             log: Vec::new(),
@@ -190,6 +214,30 @@ impl Bench {
         }
     }
 
+    /// What took its time arrives.
+    fn arrive(&mut self) {
+        (self.history_slow, self.looks_slow) = (false, false);
+        for input in std::mem::take(&mut self.late) {
+            self.feed(input);
+        }
+    }
+
+    fn call(&mut self, name: &str, tool: &str, input: Value) {
+        let (name, tool) = (name.to_owned(), tool.to_owned());
+        self.command(Command::CallTool { name, tool, input });
+    }
+
+    /// What is different from the last look.
+    fn scan(&mut self) -> Vec<(WorkPath, Disk)> {
+        let names = self.files.keys().chain(self.census.keys());
+        let differs = |name: &&String| self.files.get(*name) != self.census.get(*name);
+        let mut paths: Vec<_> = names.filter(differs).cloned().collect();
+        paths.dedup();
+        self.census = self.files.clone();
+        let paths = paths.iter().map(|path| WorkPath::parse(path).unwrap());
+        paths.map(|path| (path.clone(), self.look(&path))).collect()
+    }
+
     fn look(&mut self, path: &WorkPath) -> Disk {
         match self.files.get(path.as_str()) {
             None => Disk::Absent,
@@ -208,9 +256,10 @@ impl Bench {
             }
             Effect::Spawn { agent, run, .. } => {
                 self.runs.insert(agent, run);
+                let process = Process { pid: 100 + agent.0, began: run, boot: String::new() };
                 let ready = Report::Ready(Ready { gate_fails_closed: true, ..Ready::default() });
                 vec![
-                    Input::Spawned { agent, run, result: Ok(Some(100 + agent.0)) },
+                    Input::Spawned { agent, run, result: Ok(Some(process)) },
                     Input::Said(Said { agent, run, report: ready }),
                 ]
             }
@@ -220,7 +269,12 @@ impl Bench {
             }
             Effect::StoreNow { ticket, records } => {
                 records.iter().for_each(|record| self.store(record));
-                vec![Input::Stored { ticket, result: Ok(()) }]
+                let stored = Input::Stored { ticket, result: Ok(()) };
+                if self.history_slow {
+                    self.late.push(stored);
+                    return Vec::new();
+                }
+                vec![stored]
             }
             Effect::Store(record) => {
                 self.store(&record);
@@ -239,7 +293,8 @@ impl Bench {
                     base.and_then(|hash| self.texts.get(&hash)).map(|text| text.as_str().into());
                 vec![Input::Inspected { op, disk, base }]
             }
-            Effect::CheckShown { agent, call, raw, .. } => {
+            Effect::CheckShown { agent, call, raw, began, .. } => {
+                self.reads_began.push(began);
                 let path = WorkPath::parse(raw.trim_start_matches("/w/")).unwrap();
                 let seen = match self.look(&path) {
                     Disk::File { hash, .. } => Some((path, hash, Extent::Whole)),
@@ -255,7 +310,7 @@ impl Bench {
                 let before = self.files.get(path.as_str()).cloned().unwrap_or_default();
                 let written = match content {
                     Content::Whole(text) => Ok(text),
-                    Content::Edited(edit) => disk::edited(&before, &edit),
+                    Content::Edited(edit) => edited(&edit, &before).map_err(str::to_owned),
                 };
                 let result = written.map_err(WriteTrouble::NoAnchor).map(|text| {
                     self.files.insert(path.to_string(), text);
@@ -264,7 +319,13 @@ impl Bench {
                 vec![Input::Written { op, disk, result }]
             }
             Effect::Scan { agent, call, after } => {
-                vec![Input::Scanned { agent, call, after, found: Vec::new() }]
+                let found = (!self.huge).then(|| self.scan());
+                let scanned = Input::Scanned { agent, call, after, found };
+                if self.looks_slow {
+                    self.late.push(scanned);
+                    return Vec::new();
+                }
+                vec![scanned]
             }
             Effect::Order { agent, order } => {
                 let line = told(&order);
@@ -316,6 +377,10 @@ impl Bench {
             self.rows.insert(row.path.clone(), state);
         } else if let Record::Free { path, .. } = record {
             self.rows.remove(path);
+        } else if let Record::AskEnded { answer, .. } = record {
+            self.answers.push(answer.clone());
+        } else if let Record::Change(row) = record {
+            self.changes.push(format!("{} {}", self.state.owner_name(&row.owner), row.path));
         }
     }
 

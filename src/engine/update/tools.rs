@@ -5,12 +5,12 @@
 
 use serde_json::{Value, json};
 
-use super::writes::{Op, Purpose};
+use super::writes::{Op, Phase, Purpose};
 use crate::arbiter::input::Base;
 use crate::arbiter::{self, Disk, Edit, Proposal, Seen, WriteEnd};
 use crate::engine::command::Reply;
 use crate::engine::effect::{Content, Effect};
-use crate::engine::input::{Asker, WriteTrouble};
+use crate::engine::input::{Asker, ClientId, WriteTrouble};
 use crate::engine::state::{State, Step};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{OpId, SessionId};
@@ -259,7 +259,8 @@ impl State {
             Err(_) => WriteEnd::Failed,
         };
         self.decide(step, arbiter::Input::Finished { op, end, disk });
-        let path = path.map(|path| path.to_string()).unwrap_or_default();
+        let file = path;
+        let path = file.as_ref().map(ToString::to_string).unwrap_or_default();
         let answer = match result {
             Ok(()) => ok(&format!("{tool}: {path} is written"), json!({ "hash": hash })),
             Err(WriteTrouble::Changed) => {
@@ -277,9 +278,12 @@ impl State {
                 not_ok("FAILED", &format!("NOT WRITTEN (failed): {why}"), json!({ "path": path }))
             }
         };
-        if owner.session().is_some() && self.agent_of(&owner).is_none() {
+        if owner.session().is_some()
+            && self.agent_of(&owner).is_none()
+            && let Some(path) = file
+        {
             // A script has no turns that could end: what it wrote is free again at once.
-            self.decide(step, arbiter::Input::TurnEnded { owner });
+            self.decide(step, arbiter::Input::Done { owner, path });
         }
         respond(step, to, answer);
     }
@@ -292,6 +296,23 @@ impl State {
             data["needs_person"] = json!(true);
         }
         respond(step, to, not_ok(refusal.code.as_str(), &refusal.text, data));
+    }
+
+    /// A front end is gone: what it asked for and did not get yet is given up. What was granted is
+    /// carried out.
+    pub(in crate::engine) fn client_gone(&mut self, step: &mut Step, client: ClientId) {
+        let its_own = |op: &Op| match &op.purpose {
+            Purpose::Gate { .. } => false,
+            Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to } => {
+                to.client == client && op.phase == Phase::Deciding
+            }
+        };
+        let mut ops: Vec<OpId> =
+            self.ops.iter().filter(|(_, op)| its_own(op)).map(|(id, _)| *id).collect();
+        ops.sort_unstable();
+        for op in ops {
+            self.give_up(step, op);
+        }
     }
 
     /// A request that nobody waits for any more.

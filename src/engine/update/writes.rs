@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::agent::{Order, Verdict};
 use crate::arbiter::claim::{self, Claim};
+use crate::arbiter::input::Hand;
 use crate::arbiter::{self, Disk, Proposal, Wish, WriteEnd};
 use crate::engine::effect::{Content, Effect};
 use crate::engine::input::{Asker, Place};
@@ -16,7 +17,7 @@ use crate::engine::state::{State, Step};
 use crate::model::id::{AgentId, AskId, CallId, OpId, RequestId, SubId};
 use crate::model::lease::{Owner, Refusal, RefusalCode};
 use crate::model::path::WorkPath;
-use crate::model::permission::{AskOutcome, PermissionMode};
+use crate::model::permission::{AskAnswer, AskOutcome, PermissionMode};
 
 /// A request to the arbiter, from its first question to its end.
 #[derive(Debug)]
@@ -67,6 +68,8 @@ pub(super) struct Yes {
     pub(super) input: Value,
     pub(super) permissions: Vec<Value>,
     pub(super) outcome: AskOutcome,
+    /// As the person gave it.
+    pub(super) answer: AskAnswer,
 }
 
 /// Where a request stands.
@@ -111,7 +114,11 @@ impl State {
         let owner = Owner::Session(agent.session(), sub);
         let claim = if self.setup.arbitrate { Claim::of(tool, input) } else { Claim::None };
         match claim {
-            Claim::None | Claim::Read { .. } => self.verdict(step, id, request, pass(None)),
+            Claim::None => self.verdict(step, id, request, pass(None)),
+            Claim::Read { .. } => {
+                self.reading.insert((id, call), step.now.wall);
+                self.verdict(step, id, request, pass(None));
+            }
             Claim::Malformed(reason) => {
                 let reason = format!("NOT RUN: {reason}. Correct the call and send it again.");
                 self.verdict(step, id, request, Verdict::Deny { reason });
@@ -194,6 +201,12 @@ impl State {
             proposal: found.proposal.clone(),
             base: found.base,
             wait_ms: self.setup.wait_ms,
+            hand: match found.purpose {
+                Purpose::Write { .. } => Hand::Bench,
+                Purpose::Gate { .. } | Purpose::Read { .. } | Purpose::Reserve { .. } => {
+                    Hand::Owner
+                }
+            },
         };
         self.decide(step, arbiter::Input::Request(wish));
     }
@@ -245,10 +258,14 @@ impl State {
 
     fn pass_without_lease(&mut self, step: &mut Step, op: OpId, verdict: Verdict) {
         let Some(found) = self.ops.remove(&op) else { return };
-        if let Purpose::Gate { agent, call, request, .. } = found.purpose {
-            self.calls.remove(&(agent, call));
+        if let Purpose::Gate { agent, call, request, ask } = found.purpose {
+            self.calls.remove(&(agent, call.clone()));
             if let Some(request) = request {
                 self.verdict(step, agent, request, verdict);
+            }
+            if let Some(yes) = ask {
+                // The person has said yes to exactly this.
+                self.say_yes(step, agent, Some(&call), yes);
             }
         }
     }

@@ -27,7 +27,7 @@ fn lease(path: &str) -> Record {
         since: Wall(1),
         until: None,
         reason: String::new(),
-        pid: None,
+        process: None,
     })
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::history::read::{AskRow, KnowsRow};
-use crate::history::record::{ChangeRow, DecisionRow, LeaseRow};
+use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Process};
 use crate::model::agent::AgentSpec;
 use crate::model::id::{AgentId, AskId, SubId};
 use crate::model::lease::{LeaseState, Owner, Refusal, RefusalCode};
@@ -254,7 +254,7 @@ fn what_the_arbiter_knows_comes_back_by_workspace() {
         since: Wall(1),
         until: Some(Wall(2)),
         reason: "edit".to_owned(),
-        pid: Some(77),
+        process: Some(Process { pid: 77, began: 8, boot: "b".to_owned() }),
     };
     let pin =
         LeaseRow { path: "docs/".to_owned(), owner: Owner::User, until: None, ..lease.clone() };

@@ -96,7 +96,7 @@ fn a_change_by_an_editor_is_noticed_and_told_as_such() {
 #[test]
 fn a_write_whose_end_was_lost_is_still_known_as_its_writers() {
     check_knowledge(
-        "a reads f; a writes f x| slowly; a runs and ends turn; b reads f; b writes f y|; b ends turn
+        "a reads f; a writes f x| slowly; a runs and dies; b reads f; b writes f y|; b ends turn
          a writes f z|",
         "a knows f: Full
          b knows f: Full

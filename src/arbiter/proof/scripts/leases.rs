@@ -3,6 +3,30 @@
 use super::*;
 
 #[test]
+fn the_end_of_a_turn_leaves_a_write_that_runs() {
+    check_moves(
+        "a edits f two 2 slowly; b edits f six 6 slowly; a ends turn; a is done; a ends turn",
+        "f: a inflight
+         f: a inflight < b
+         f: a held < b
+         f: b inflight",
+    );
+}
+
+#[test]
+fn who_is_done_with_a_file_keeps_its_other_ones() {
+    check_moves(
+        "a edits f two 2; a edits g two 2; a reserves src/; a is done with f",
+        "f: a inflight
+         f: a held
+         g: a inflight
+         g: a held
+         src/: a pinned
+         f: free",
+    );
+}
+
+#[test]
 fn a_file_that_was_read_may_be_written_and_a_second_writer_waits() {
     check(
         "a reads f; b reads f; a edits f two 2 slowly; b edits f six 6 slowly; a is done",
@@ -175,11 +199,27 @@ fn a_restart_keeps_leases_reservations_and_knowledge() {
     // The tool of the old engine's time may still run: nobody gets the file.
     let waits = world.call(&b, "f", edit("six"), 20_000);
     world.pass(19_000);
-    assert!(world.table.is_open(waits));
+    let stage = |world: &World| world.calls.get(&waits).map(|call| call.stage);
+    assert_eq!(stage(&world), Some(Stage::Waiting));
+    world.end_turn(&a);
+    world.tell(Input::Gone { session: "a".into() });
+    assert_eq!(stage(&world), Some(Stage::Waiting), "another process of the session has ended");
     world.run(op);
-    world.die(&a);
-    assert_eq!(world.calls.get(&waits).map(|call| call.stage), Some(Stage::Granted));
+    world.bury(&a);
+    assert_eq!(stage(&world), Some(Stage::Granted));
     world.check();
+    assert_eq!(world.table.lease_of("src/"), None);
+}
+
+#[test]
+fn a_restart_does_not_prolong_a_reservation() {
+    let mut world = World::new(Settings::default());
+    world.reserve(&owner("a"), vec!["src/".into()], Some(60_000), 0);
+    world.pass(40_000);
+    world.restart();
+    world.pass(19_000);
+    assert!(world.table.lease_of("src/").is_some());
+    world.pass(1_000);
     assert_eq!(world.table.lease_of("src/"), None);
 }
 
@@ -193,6 +233,7 @@ fn two_requests_with_one_number_get_nothing() {
         proposal: crate::arbiter::input::Proposal::Opaque,
         base: None,
         wait_ms: 0,
+        hand: crate::arbiter::input::Hand::Owner,
     };
     world.tell(Input::Request(wish(owner("a"))));
     world.tell(Input::Request(wish(owner("b"))));

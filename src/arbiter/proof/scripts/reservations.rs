@@ -129,8 +129,7 @@ fn a_reservation_of_a_file_that_is_being_written_outlives_the_engine() {
         world.check();
         assert_eq!(world.leases["f"].state, LeaseState::Inflight, "its end was not seen");
         world.run(op);
-        world.calls.remove(&op);
-        world.tell(Input::TurnEnded { owner: owner("a") });
+        world.bury(&owner("a"));
         let left = &world.leases["f"];
         assert_eq!((left.state, &left.owner), (LeaseState::Pinned, &owner(who)));
         world.check();

@@ -93,3 +93,20 @@ fn the_change_that_a_failed_tool_did_not_make_is_not_its_agents() {
     bench.gate(BLUE, "c2", "Write", write("a", "x\nand more\n"));
     assert_eq!(bench.log(), ["blue refused a STALE", "1 < gate-c2 deny NOT WRITTEN (stale)"]);
 }
+
+#[test]
+fn the_persons_title_stays_until_it_is_given_back() {
+    let mut bench = Bench::working(&["blue"]);
+    let session = bench.state.agents[&BLUE].row.id.clone();
+    let title = |bench: &Bench| bench.state.agents[&BLUE].info.title.clone();
+    bench.says(BLUE, Report::Title("the agent's".to_owned()));
+    assert_eq!(title(&bench), "the agent's");
+    let rename =
+        |title: &str| Command::RenameSession { session: session.clone(), title: title.to_owned() };
+    bench.command(rename("mine"));
+    bench.says(BLUE, Report::Title("another".to_owned()));
+    assert_eq!(title(&bench), "mine");
+    bench.command(rename(""));
+    bench.says(BLUE, Report::Title("another".to_owned()));
+    assert_eq!(title(&bench), "another");
+}

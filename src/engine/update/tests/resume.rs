@@ -70,3 +70,18 @@ fn a_session_that_is_open_or_unknown_is_not_resumed() {
     bench.command(resume("s1"));
     assert_eq!(bench.log(), ["reply failed that session is open here, as blue"]);
 }
+
+#[test]
+fn the_newest_words_are_retold_even_if_they_are_long() {
+    let mut bench = Bench::new();
+    let mut long = stored();
+    let text = format!("{}the very end", "é".repeat(40_000));
+    long.items.last_mut().unwrap().body = Body::Text { text };
+    bench.stored = Some(long);
+    let (session, fork, from_history) = ("s1".into(), false, true);
+    bench.command(Command::ResumeSession { session, fork, from_history });
+    let log = bench.log();
+    let told = log.iter().find(|line| line.contains("< prompt")).unwrap();
+    assert!(told.contains("the very end") && !told.contains("tell me"), "{}", told.len());
+    assert!(told.len() < 50 * 1024 && told.contains("left out"));
+}
