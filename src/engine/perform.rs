@@ -1,6 +1,6 @@
 //! Does what the engine's state wants done. The only place of the engine that acts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::census::Census;
 use super::command::Reply;
 use super::disk;
+use super::drivers::Drivers;
 use super::effect::{Effect, Query};
 use super::event::Event;
 use super::identity;
@@ -20,7 +21,7 @@ use super::state::State;
 use super::texts::Texts;
 use crate::agent::claude::drive;
 use crate::agent::process::sweep;
-use crate::agent::{Driver, Launch, Order, Said};
+use crate::agent::{Launch, Said};
 use crate::history::Store;
 use crate::history::record::{OpenRow, Record};
 use crate::model::failure::{Failure, FailureKind};
@@ -38,7 +39,7 @@ pub(super) struct Performer {
     inputs: mpsc::Sender<Input>,
     said: mpsc::Sender<Said>,
     stored: mpsc::Sender<Input>,
-    drivers: HashMap<AgentId, Driver>,
+    drivers: Drivers,
     census: Arc<Mutex<Census>>,
     texts: Arc<Texts>,
     /// Records that wait for the end of the step, to be queued in one piece.
@@ -66,7 +67,7 @@ impl Performer {
             inputs,
             said,
             stored,
-            drivers: HashMap::new(),
+            drivers: Drivers::default(),
             census: Arc::default(),
             texts,
             records: Vec::new(),
@@ -88,6 +89,26 @@ impl Performer {
             census.lock().unwrap_or_else(PoisonError::into_inner).look(&root);
         });
         self.look_up_branch();
+        self.watch_history();
+    }
+
+    /// Tells the state when the history cannot be written, and when it can again.
+    fn watch_history(&self) {
+        let (mut health, inputs) = (self.store.watch(), self.inputs.clone());
+        tokio::spawn(async move {
+            let mut told = None;
+            // It ends with the history's thread.
+            while health.changed().await.is_ok() {
+                let now = health.borrow_and_update().clone();
+                if now.trouble != told {
+                    told.clone_from(&now.trouble);
+                    let input = Input::Health(now.trouble.map_or(Ok(now.lost), Err));
+                    if inputs.send(input).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
     }
 
     pub(super) fn wake_at(&self) -> Option<Mono> {
@@ -114,10 +135,13 @@ impl Performer {
             Effect::Store(record) => self.records.push(record),
             Effect::StoreNow { ticket, records } => self.store_now(ticket, records).await,
             Effect::OpenSession { agent, session } => self.open_session(agent, session),
-            Effect::Spawn { agent, run, backend: _, launch } => {
-                self.spawn(agent, run, &launch).await;
+            Effect::CloseSession { session } => {
+                let (engine_pid, engine_started) = this_engine();
+                self.records.push(Record::Close { session, engine_pid, engine_started });
             }
-            Effect::Order { agent, order } => self.order(agent, order),
+            Effect::Release { agent } => self.drivers.release(agent),
+            Effect::Spawn { agent, run, backend: _, launch } => self.spawn(agent, run, launch),
+            Effect::Order { agent, order } => self.drivers.order(agent, order),
             Effect::Resolve { op, raw, cwd } => {
                 let root = self.root.clone();
                 self.job(move || {
@@ -183,14 +207,15 @@ impl Performer {
     }
 
     /// The history takes everything in, then its thread ends.
-    pub(super) async fn close(mut self) {
+    pub(super) async fn close(mut self) -> Result<(), Failure> {
         self.flush().await;
         self.publisher.publish(&Event::Closing);
         let store = self.store;
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
-        if let Ok(Err(error)) = closed {
-            tracing::error!(%error, "the history did not close well");
-        }
+        let Ok(Err(error)) = closed else { return Ok(()) };
+        let failure = Failure::from(error);
+        tracing::error!(%failure, "the history did not close well");
+        Err(failure)
     }
 
     async fn store_now(&mut self, ticket: Ticket, records: Vec<Record>) {
@@ -215,35 +240,35 @@ impl Performer {
     fn open_session(&self, agent: AgentId, session: SessionId) {
         let store = Arc::clone(&self.store);
         self.job(move || {
-            let engine_pid = std::process::id();
+            let (engine_pid, engine_started) = this_engine();
             let row = OpenRow {
-                session,
+                session: session.clone(),
                 engine_pid,
-                engine_started: identity::started(engine_pid).unwrap_or(0),
+                engine_started,
                 agent_pid: None,
                 at: identity::wall(),
             };
             let result = store.open_session(row, identity::is_alive).wait().map_err(Failure::from);
-            Some(Input::SessionOpened { agent, result })
+            Some(Input::SessionOpened { agent, session, result })
         });
     }
 
-    async fn spawn(&mut self, agent: AgentId, run: u64, launch: &Launch) {
-        let started = drive::start(launch, agent, run, self.said.clone()).await;
-        let result = started.map(|driver| {
-            let pid = driver.pid;
-            self.drivers.insert(agent, driver);
-            Some(pid)
+    /// Starts a process beside the loop, which goes on deciding meanwhile.
+    fn spawn(&self, agent: AgentId, run: u64, launch: Box<Launch>) {
+        self.drivers.begin(agent, run);
+        let (drivers, said, inputs) =
+            (self.drivers.clone(), self.said.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let started = drive::start(&launch, agent, run, said).await;
+            let result = match started {
+                Ok(driver) => Ok(Some(drivers.started(agent, run, driver))),
+                Err(failure) => {
+                    drivers.failed(agent, run);
+                    Err(failure)
+                }
+            };
+            let _ = inputs.send(Input::Spawned { agent, run, result }).await;
         });
-        self.send(Input::Spawned { agent, run, result });
-    }
-
-    fn order(&mut self, agent: AgentId, order: Order) {
-        let Some(driver) = self.drivers.get(&agent) else { return };
-        if let Err(failure) = driver.try_order(order) {
-            let text = format!("an order did not reach the agent: {failure}");
-            self.publisher.publish(&Event::Noticed { level: Level::Error, text });
-        }
     }
 
     fn inspect(&self, op: OpId, path: WorkPath, base: Option<Hash>) {
@@ -279,9 +304,9 @@ impl Performer {
     }
 
     fn load(&self, from: Asker, session: SessionId, how: Resume) {
-        let history = self.history.clone();
+        let (history, root) = (self.history.clone(), self.root.clone());
         self.job(move || {
-            let result = lookup::session(&history, &session, how).map(Box::new);
+            let result = lookup::session(&history, &root, &session, how).map(Box::new);
             Some(Input::Loaded { from, how, result })
         });
     }
@@ -329,12 +354,10 @@ impl Performer {
             }
         });
     }
+}
 
-    /// Puts an input of this very step behind what waits already.
-    fn send(&self, input: Input) {
-        let inputs = self.inputs.clone();
-        tokio::spawn(async move {
-            let _ = inputs.send(input).await;
-        });
-    }
+/// The process of this engine, and when it began.
+fn this_engine() -> (u32, u64) {
+    let pid = std::process::id();
+    (pid, identity::started(pid).unwrap_or(0))
 }

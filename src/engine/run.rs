@@ -9,12 +9,13 @@ use tokio::task::JoinSet;
 
 use super::event::ToEngine;
 use super::input::{Asker, ClientId, Input};
-use super::link::{self, COMMANDS, EventSender, Link};
+use super::link::{self, COMMANDS, EventSender, Link, Outlook};
 use super::perform::Performer;
 use super::state::{Setup, State};
 use crate::agent::Said;
 use crate::arbiter::Table;
 use crate::history::Store;
+use crate::model::failure::Failure;
 use crate::model::id::SessionId;
 use crate::model::time::{Mono, Now, Wall};
 
@@ -57,7 +58,7 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Engine {
     doors: mpsc::Sender<Door>,
-    ended: Option<oneshot::Receiver<()>>,
+    ended: Option<oneshot::Receiver<Result<(), Failure>>>,
 }
 
 /// Makes links to a running engine; can be cloned and sent.
@@ -78,9 +79,9 @@ impl Engine {
         let (doors, incoming) = mpsc::channel(DOORS);
         let (done, ended) = oneshot::channel();
         tokio::spawn(async move {
-            serve(parts, incoming).await;
+            let end = serve(parts, incoming).await;
             // Nobody may be waiting for the end, which is fine.
-            let _ = done.send(());
+            let _ = done.send(end);
         });
         Self { doors, ended: Some(ended) }
     }
@@ -90,11 +91,12 @@ impl Engine {
         Connector { doors: self.doors.clone() }
     }
 
-    /// Waits until the engine has ended.
-    pub async fn ended(&mut self) {
-        if let Some(ended) = self.ended.take() {
-            // An error means that the task is gone, which is an end as well.
-            let _ = ended.await;
+    /// Waits until the engine has ended. An error says what could not be stored.
+    pub async fn ended(&mut self) -> Result<(), Failure> {
+        match self.ended.take() {
+            // Without a word the task is gone, which is an end as well.
+            Some(ended) => ended.await.unwrap_or(Ok(())),
+            None => Ok(()),
         }
     }
 }
@@ -125,7 +127,7 @@ impl Clock {
     }
 }
 
-async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
+async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Failure> {
     let clock = Clock { start: Instant::now() };
     let (inputs, mut results) = mpsc::channel::<Input>(INPUTS);
     let (said, mut words) = mpsc::channel::<Said>(SAID);
@@ -141,13 +143,24 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
     loop {
         let due = performer.wake_at().map(|at| clock.start + Duration::from_millis(at.0));
         let mut batch = Vec::new();
+        // The queues may never be empty; what is due is due all the same.
+        match overdue(Instant::now(), due, farewell) {
+            Overdue::Farewell => break,
+            Overdue::Tick => {
+                performer.woken();
+                batch.push(Input::Tick);
+            }
+            Overdue::Nothing => {}
+        }
         tokio::select! {
             biased;
+            () = std::future::ready(()), if !batch.is_empty() => {}
             Some(door) = doors.recv() => {
                 let id = ClientId(next_client);
                 next_client += 1;
+                let room = door.events.outlook();
                 performer.publisher.add(id, door.events);
-                clients.spawn(forward(id, door.commands, asked.clone()));
+                clients.spawn(forward(id, door.commands, room, asked.clone()));
             }
             Some(input) = durable.recv() => batch.push(input),
             Some((client, command)) = commands.recv() => match command {
@@ -192,7 +205,25 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
             farewell = Some(Instant::now() + FAREWELL);
         }
     }
-    performer.close().await;
+    performer.close().await
+}
+
+/// What is due before anything else is looked at.
+#[derive(Debug, PartialEq, Eq)]
+enum Overdue {
+    Farewell,
+    Tick,
+    Nothing,
+}
+
+fn overdue(now: Instant, tick: Option<Instant>, farewell: Option<Instant>) -> Overdue {
+    if farewell.is_some_and(|at| at <= now) {
+        Overdue::Farewell
+    } else if tick.is_some_and(|at| at <= now) {
+        Overdue::Tick
+    } else {
+        Overdue::Nothing
+    }
 }
 
 async fn sleep_until(due: Option<Instant>) {
@@ -202,17 +233,35 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-/// Carries one front end's commands into the loop, and word of its end.
+/// Carries one front end's commands into the loop, and word of its end. A front end that does not
+/// read its answers is not asked for more.
 async fn forward(
     id: ClientId,
     mut commands: mpsc::Receiver<ToEngine>,
+    room: Outlook,
     asked: mpsc::Sender<(ClientId, Option<ToEngine>)>,
 ) {
     while let Some(command) = commands.recv().await {
+        room.wait().await;
         if asked.send((id, Some(command))).await.is_err() {
             return;
         }
     }
     // The loop may have ended first.
     let _ = asked.send((id, None)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_does_not_wait_for_empty_queues() {
+        let now = Instant::now();
+        let later = Some(now + Duration::from_secs(1));
+        assert_eq!(overdue(now, None, None), Overdue::Nothing);
+        assert_eq!(overdue(now, later, later), Overdue::Nothing);
+        assert_eq!(overdue(now, Some(now), later), Overdue::Tick);
+        assert_eq!(overdue(now, Some(now), Some(now)), Overdue::Farewell);
+    }
 }

@@ -82,7 +82,7 @@ async fn measure(plan: Plan) {
     let took = begun.elapsed();
     let mut link = engine.connector().connect();
     call(&mut link, 1, Command::Shutdown).await;
-    engine.ended().await;
+    engine.ended().await.unwrap();
     report(&plan, &root, &logs, took);
 }
 

@@ -3,6 +3,8 @@
 //! A [`Bench`] answers what the loop would answer (files, the history, processes) at once from
 //! memory, and writes down the rest in one line each.
 
+mod lives;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
@@ -77,6 +79,10 @@ impl Bench {
                 ..AgentSpec::default()
             };
             bench.command(Command::StartAgent { spec });
+        }
+        for agent in bench.runs.keys().copied().collect::<Vec<_>>() {
+            let (id, model, cwd) = (String::new(), String::new(), String::new());
+            bench.says(agent, Report::Session { id, model, mode: None, cwd });
         }
         bench.log.clear();
         bench
@@ -192,8 +198,8 @@ impl Bench {
 
     fn perform(&mut self, effect: Effect) -> Vec<Input> {
         match effect {
-            Effect::OpenSession { agent, .. } => {
-                vec![Input::SessionOpened { agent, result: Ok(()) }]
+            Effect::OpenSession { agent, session } => {
+                vec![Input::SessionOpened { agent, session, result: Ok(()) }]
             }
             Effect::Spawn { agent, run, .. } => {
                 self.runs.insert(agent, run);
@@ -267,6 +273,8 @@ impl Bench {
             }
             Effect::Subscribe(_)
             | Effect::Store(_)
+            | Effect::CloseSession { .. }
+            | Effect::Release { .. }
             | Effect::Load { .. }
             | Effect::LoadBench { .. }
             | Effect::Query { .. }
