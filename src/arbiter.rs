@@ -39,7 +39,7 @@ mod writes;
 mod proof;
 
 pub use claim::{Claim, is_protected};
-pub use input::{Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish};
+pub use input::{Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish, WriteEnd};
 pub use query::Standing;
 pub use restore::{LeaseRow, Rows, WriterRow};
 pub use settings::Settings;

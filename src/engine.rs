@@ -16,6 +16,7 @@ pub mod event;
 mod fold;
 pub mod identity;
 pub mod input;
+mod jobs;
 pub mod link;
 pub mod lookup;
 mod perform;

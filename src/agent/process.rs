@@ -219,6 +219,18 @@ mod tests {
         assert_eq!(status.signal(), Some(9));
     }
 
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_end_of_a_process_is_left_to_whoever_waits_for_it() {
+        let mut child = spawn(sh("exit 7")).await.unwrap();
+        let stat = format!("/proc/{}/stat", child.id().unwrap());
+        while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        sweep::reap_strays();
+        assert_eq!(child.wait().await.unwrap().code(), Some(7));
+    }
+
     #[tokio::test]
     async fn a_missing_program_is_an_error() {
         let spec = Spec { program: "/nowhere/agent".into(), ..Spec::default() };

@@ -48,10 +48,12 @@ pub enum Input {
         /// Which request.
         op: OpId,
     },
-    /// A granted write has ended, well or badly; this is on disk now.
+    /// A granted write has ended; this is on disk now.
     Finished {
         /// Which request.
         op: OpId,
+        /// What its tool says of it.
+        end: WriteEnd,
         /// The file now.
         disk: Disk,
     },
@@ -135,6 +137,16 @@ pub enum Input {
     },
     /// Time has passed.
     Tick,
+}
+
+/// How a write ended, as its tool says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteEnd {
+    /// It was carried out, or the tool did not say.
+    Done,
+    /// The tool failed: whatever changed meanwhile is not its doing, unless it is exactly what the
+    /// write was to make.
+    Failed,
 }
 
 /// A wish to write one file.
@@ -260,6 +272,8 @@ pub struct Lease {
     pub reason: String,
     /// Who waits, first come first.
     pub queue: Vec<Owner>,
+    /// The reservation of the very same file that stands behind a write in flight.
+    pub behind: Option<Box<Lease>>,
 }
 
 /// Something that the arbiter wants done.

@@ -5,6 +5,7 @@
 
 use super::input::{Effect, Lease};
 use super::owners::{FileId, Who};
+use super::pins::Pin;
 use super::refusal::{Obstruction, Person};
 use super::table::{Right, Stage, Table, Timer, Want, Write};
 use super::versions::{Content, Ground};
@@ -197,16 +198,22 @@ impl Table {
             self.call_back(file);
         }
         self.arm(file);
-        let inspecting = self
-            .at(file)
-            .right
-            .as_ref()
-            .filter(|right| right.state == LeaseState::Inflight)
-            .and_then(|right| right.op)
-            .and_then(|op| self.write_of(op))
-            .is_some_and(|(_, stage, _)| stage == Stage::Inspecting);
-        if !inspecting {
+        // Nobody is told of a request before it is decided; but a write that has ended is not to
+        // be seen any longer, and not to be found by the next engine.
+        let shown = self.shown.get(self.path(file).as_str());
+        let over = shown.is_some_and(|shown| shown.state == LeaseState::Inflight);
+        if over || self.inspected_write(file).is_none() {
             self.announce(file);
+        }
+    }
+
+    /// The request that has the file while it is being looked at.
+    fn inspected_write(&self, file: FileId) -> Option<&Write> {
+        let right = self.at(file).right.as_ref();
+        let right = right.filter(|right| right.state == LeaseState::Inflight)?;
+        match self.write_of(right.op?)? {
+            (_, Stage::Inspecting, write) => Some(write),
+            (_, Stage::Waiting | Stage::Granted | Stage::Asked, _) => None,
         }
     }
 
@@ -224,14 +231,20 @@ impl Table {
     }
 
     pub(super) fn give_turn(&mut self, id: OpId, file: FileId, who: Who) {
-        if let Some(old) = self.at_mut(file).right.take()
-            && !self.same_clan(old.who, who)
-        {
-            self.tell_taken(file, old.who, who);
-        }
         self.ops.remove(&id);
-        self.at_mut(file).right = Some(self.ticket(who, self.settings.ticket_ms, "waited for it"));
-        self.busy.insert(file);
+        // What its own session has serves it as well, and stays as it is: whoever waits for the
+        // end of it, and the person who is asked about it, notice nothing.
+        let own = self.at(file).right.as_ref().is_some_and(|right| self.same_clan(right.who, who));
+        if !own || self.has_lapsed(file) {
+            if let Some(old) = self.at_mut(file).right.take()
+                && !own
+            {
+                self.tell_taken(file, old.who, who);
+            }
+            let ticket = self.ticket(who, self.settings.ticket_ms, "waited for it");
+            self.at_mut(file).right = Some(ticket);
+            self.busy.insert(file);
+        }
         self.arm(file);
         self.announce(file);
         let seen = self.seen(who, file).map(|seen| seen.hash);
@@ -318,15 +331,7 @@ impl Table {
         {
             return self.announce(file);
         }
-        let lease = self.pins.get(pattern).map(|pin| Lease {
-            owner: self.owners.owner(pin.who).clone(),
-            state: LeaseState::Pinned,
-            op: None,
-            since: pin.since,
-            until: pin.until,
-            reason: pin.reason.clone(),
-            queue: Vec::new(),
-        });
+        let lease = self.pins.get(pattern).map(|pin| self.public_pin(pin));
         if self.shown.get(pattern) != lease.as_ref() {
             self.show(pattern.to_owned(), lease);
         }
@@ -346,8 +351,13 @@ impl Table {
         let slot = self.at(file);
         let queue = slot.queue.iter().filter(|waiter| waiter.op.is_some());
         let queue = queue.map(|waiter| self.owners.owner(waiter.who).clone()).collect();
-        let pin = self.pins.get(self.path(file).as_str());
-        match (&slot.right, pin) {
+        let pin = self.pins.get(self.path(file).as_str()).map(|pin| self.public_pin(pin));
+        // While a request is being looked at, what it took the place of is what is seen.
+        let right = match self.inspected_write(file) {
+            Some(write) => self.right_before(write),
+            None => slot.right.clone(),
+        };
+        match (right, pin) {
             (Some(right), pin) if pin.is_none() || right.state == LeaseState::Inflight => {
                 Some(Lease {
                     owner: self.owners.owner(right.who).clone(),
@@ -355,20 +365,25 @@ impl Table {
                     op: right.op.filter(|_| right.state == LeaseState::Inflight),
                     since: right.since,
                     until: right.until,
-                    reason: right.reason.clone(),
+                    reason: right.reason,
                     queue,
+                    behind: pin.map(Box::new),
                 })
             }
-            (_, Some(pin)) => Some(Lease {
-                owner: self.owners.owner(pin.who).clone(),
-                state: LeaseState::Pinned,
-                op: None,
-                since: pin.since,
-                until: pin.until,
-                reason: pin.reason.clone(),
-                queue,
-            }),
-            (_, None) => None,
+            (_, pin) => pin.map(|pin| Lease { queue, ..pin }),
+        }
+    }
+
+    fn public_pin(&self, pin: &Pin) -> Lease {
+        Lease {
+            owner: self.owners.owner(pin.who).clone(),
+            state: LeaseState::Pinned,
+            op: None,
+            since: pin.since,
+            until: pin.until,
+            reason: pin.reason.clone(),
+            queue: Vec::new(),
+            behind: None,
         }
     }
 

@@ -7,5 +7,6 @@ mod circles;
 mod model;
 mod properties;
 mod scripts;
+mod sealed;
 mod simulation;
 mod world;

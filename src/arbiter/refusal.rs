@@ -158,7 +158,6 @@ pub(super) fn held(
 pub(super) fn stale(
     path: &WorkPath,
     cause: Cause,
-    extent: Extent,
     unseen: &Unseen,
     reserved_ms: Option<u64>,
 ) -> (Refusal, bool) {
@@ -188,8 +187,8 @@ pub(super) fn stale(
         "{kept}Redo your edit on the current text, keep the lines of {bare}, and write again."
     );
     let read_again = format!(
-        "{kept}Read the file again, redo your edit on that, keep the lines of {bare}, and write \
-         again."
+        "{kept}Read the file again first, then redo your change on that, keep the lines of {bare}, \
+         and write again."
     );
     let heading = " The change you have not seen:\n";
     let budget = LIMIT
@@ -199,9 +198,11 @@ pub(super) fn stale(
     let shown = unseen.difference.map(|difference| difference.show(budget));
     let (text, complete) = match shown {
         Some(shown) if shown.complete => {
-            let next = match (cause, extent) {
-                (Cause::Whole, Extent::Part) => &read_again,
-                (_, Extent::All) | (Cause::Edit(_) | Cause::Blind, Extent::Part) => &seen_all,
+            let next = match cause {
+                // Agents have rules of their own, before ours: a whole file that has changed is
+                // written only by who read it again.
+                Cause::Whole => &read_again,
+                Cause::Edit(_) | Cause::Blind => &seen_all,
             };
             (format!("{head}{heading}{}{next}", shown.text), true)
         }
@@ -504,16 +505,24 @@ mod tests {
             ago_ms: Some(9_000),
             difference: Some(&difference),
         };
-        let (refusal, complete) =
-            stale(&path("src/a.rs"), Cause::Whole, Extent::All, &unseen, Some(60_000));
+        let (refusal, complete) = stale(&path("src/a.rs"), Cause::Whole, &unseen, Some(60_000));
         assert!(complete);
         assert_eq!(
             refusal.text,
             "NOT WRITTEN (stale): src/a.rs changed after you read it: \"blue\", 9 s ago, +1 -1. You \
              would replace the whole file. The change you have not seen:\n\
              @@ -2,1 +2,1 @@\n a\n-b\n+B\n\
-             It is reserved for you for 60 s. Redo your edit on the current text, keep the lines of \
-             blue, and write again."
+             It is reserved for you for 60 s. Read the file again first, then redo your change on \
+             that, keep the lines of blue, and write again."
+        );
+        let (edit, _) =
+            stale(&path("src/a.rs"), Cause::Edit(Obstacle::Near), &unseen, Some(60_000));
+        assert!(
+            edit.text.ends_with(
+                "Redo your edit on the current text, keep the lines of blue, and write again."
+            ),
+            "an edit needs no second read: {}",
+            edit.text
         );
     }
 
@@ -548,8 +557,7 @@ mod tests {
             }
         }
         for cause in [Cause::Whole, Cause::Edit(Obstacle::Twice), Cause::Blind] {
-            let (refusal, complete) =
-                stale(&long_path, cause, Extent::Part, &unseen, Some(u64::MAX / 2));
+            let (refusal, complete) = stale(&long_path, cause, &unseen, Some(u64::MAX / 2));
             assert!(!complete);
             assert!(refusal.text.ends_with("write again."), "{}", refusal.text);
             texts.push(refusal.text);

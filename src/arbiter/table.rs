@@ -207,7 +207,7 @@ impl Table {
             Input::Asked { op } => self.asked(op),
             Input::Answered { op } => self.answered(op),
             Input::Withdrawn { op } => self.withdrawn(op),
-            Input::Finished { op, disk } => self.finished(op, &disk),
+            Input::Finished { op, end, disk } => self.finished(op, end, &disk),
             Input::Observed { owner, path, hash, seen } => {
                 self.observed(&owner, &path, Observation { hash, seen });
             }
@@ -463,15 +463,21 @@ impl Table {
 
     fn gone(&mut self, session: &SessionId) {
         let members = self.owners.members(session);
+        // What it waits for goes first, so that nothing of it begins while the rest ends.
+        for file in &mut self.files {
+            file.heir = file.heir.filter(|heir| !members.contains(heir));
+        }
         for who in &members {
-            self.end_ops(*who);
+            self.leave_queues(*who);
+        }
+        self.end_ops(&members);
+        for who in &members {
             self.end_rights(*who);
         }
         for pattern in self.pins.of(&members) {
             self.unpin(&pattern);
         }
         for who in members {
-            self.leave_queues(who);
             if matches!(self.owners.owner(who), Owner::Session(_, Some(_))) {
                 let files: Vec<FileId> = self.owners.at(who).observed.keys().copied().collect();
                 for file in files {
@@ -483,20 +489,22 @@ impl Table {
 
     fn turn_ended(&mut self, owner: &Owner) {
         if let Some(who) = self.owners.find(owner) {
-            self.end_ops(who);
+            self.leave_queues(who);
+            self.end_ops(&[who]);
             self.end_rights(who);
         }
     }
 
-    /// Ends every request of an owner. What was in flight may have been written or not: the next
-    /// look at the file tells.
-    fn end_ops(&mut self, who: Who) {
-        let mut ops: Vec<OpId> =
-            self.ops.iter().filter(|(_, op)| op.who == who).map(|(id, _)| *id).collect();
+    /// Ends every request of these owners, those that wait first. What was in flight may have been
+    /// written or not: the next look at the file tells.
+    fn end_ops(&mut self, owners: &[Who]) {
+        let theirs = self.ops.iter().filter(|(_, op)| owners.contains(&op.who));
+        let mut ops: Vec<(bool, OpId)> =
+            theirs.map(|(id, op)| (op.stage != Stage::Waiting, *id)).collect();
         ops.sort_unstable();
-        for id in ops {
+        for (_, id) in ops {
             let Some(op) = self.ops.get(&id) else { continue };
-            let (stage, file) = (op.stage, op.want.file());
+            let (who, stage, file) = (op.who, op.stage, op.want.file());
             if let (Stage::Granted, Some((_, _, write))) = (stage, self.write_of(id)) {
                 let expected = match &write.proposal {
                     Proposal::Whole(hash) => Some(Content::Is(*hash)),

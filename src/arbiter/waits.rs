@@ -232,23 +232,12 @@ impl Table {
             return Circles::Open;
         }
         // Each round takes one lease away, so there is an end.
-        loop {
-            let Some(circle) = self.circle(clan) else { return Circles::Open };
-            let youngest = circle
-                .iter()
-                .filter_map(|edge| match edge.grip {
-                    Grip::Lease(file) => Some((edge.since, file)),
-                    Grip::Inflight | Grip::Pin => None,
-                })
-                .max();
-            match youngest {
-                Some((_, file)) => self.wound(file),
-                None if circle.iter().any(|edge| edge.grip == Grip::Inflight) => {
-                    return Circles::Open;
-                }
-                None => return Circles::Closed,
-            }
+        while let Some(file) = self.youngest_in_circles(clan) {
+            self.wound(file);
         }
+        let promises = self.waits_from(clan, |edge| edge.grip == Grip::Pin);
+        let closed = promises.iter().any(|(_, edge)| edge.to == clan);
+        if closed { Circles::Closed } else { Circles::Open }
     }
 
     /// Takes a lease away to open a circle.
@@ -265,28 +254,42 @@ impl Table {
         self.pump(file);
     }
 
-    /// A way along waits from `start` back to it.
-    fn circle(&self, start: Who) -> Option<Vec<Edge>> {
-        let mut seen = Vec::new();
-        let mut way = Vec::new();
-        self.walk(start, start, &mut seen, &mut way).then_some(way)
-    }
-
-    fn walk(&self, at: Who, start: Who, seen: &mut Vec<Who>, way: &mut Vec<Edge>) -> bool {
-        for edge in self.edges(at) {
-            way.push(edge);
-            if edge.to == start {
-                return true;
-            }
-            if !seen.contains(&edge.to) {
-                seen.push(edge.to);
-                if self.walk(edge.to, start, seen, way) {
-                    return true;
+    /// The youngest lease in any circle that leads through `clan`.
+    fn youngest_in_circles(&self, clan: Who) -> Option<FileId> {
+        let waits = self.waits_from(clan, |_| true);
+        // Those from whom a way leads back.
+        let mut back = vec![clan];
+        let mut next = 0;
+        while let Some(to) = back.get(next).copied() {
+            next += 1;
+            for (from, edge) in &waits {
+                if edge.to == to && !back.contains(from) {
+                    back.push(*from);
                 }
             }
-            way.pop();
         }
-        false
+        let leases = waits.iter().filter_map(|(_, edge)| match edge.grip {
+            Grip::Lease(file) if back.contains(&edge.to) => Some((edge.since, file)),
+            Grip::Lease(_) | Grip::Inflight | Grip::Pin => None,
+        });
+        leases.max().map(|(_, file)| file)
+    }
+
+    /// The waits to which a way leads from `start`, with those who wait.
+    fn waits_from(&self, start: Who, along: impl Fn(&Edge) -> bool) -> Vec<(Who, Edge)> {
+        let mut seen = vec![start];
+        let mut waits = Vec::new();
+        let mut next = 0;
+        while let Some(from) = seen.get(next).copied() {
+            next += 1;
+            for edge in self.edges(from).into_iter().filter(&along) {
+                if !seen.contains(&edge.to) {
+                    seen.push(edge.to);
+                }
+                waits.push((from, edge));
+            }
+        }
+        waits
     }
 
     /// Whom a clan waits for.

@@ -1,7 +1,7 @@
 //! Writes: the decision once the file has been looked at, and what follows from their end.
 
 use super::difference::Difference;
-use super::input::{Disk, Effect, Observation, Proposal, Seen};
+use super::input::{Disk, Effect, Observation, Proposal, Seen, WriteEnd};
 use super::owners::{FileId, Who};
 use super::rebase;
 use super::refusal::{self, Person, Unseen};
@@ -44,7 +44,7 @@ impl Table {
             Verdict::Stale { cause, extent, unseen } => {
                 let ms = self.stale_ms(who);
                 let told = self.unseen(file, who, seen, unseen.as_ref());
-                let (refusal, shown) = refusal::stale(&path, cause, extent, &told, Some(ms));
+                let (refusal, shown) = refusal::stale(&path, cause, &told, Some(ms));
                 if self.counts_as_seen(shown) {
                     self.learn_current(who, file, extent);
                 }
@@ -134,7 +134,7 @@ impl Table {
     }
 
     /// A write has ended.
-    pub(super) fn finished(&mut self, id: OpId, disk: &Disk) {
+    pub(super) fn finished(&mut self, id: OpId, end: WriteEnd, disk: &Disk) {
         let Some((who, stage, write)) = self.write_of(id) else { return };
         let file = write.file;
         match stage {
@@ -146,6 +146,12 @@ impl Table {
             }
         }
         let explained = write.explains(disk);
+        if end == WriteEnd::Failed && explained != Some(true) {
+            // What has changed is somebody else's, and is found as theirs. The owner knows what it
+            // knew before, so that it is shown all of that.
+            self.touch(who);
+            return self.cancel(id);
+        }
         let (extent, at_grant) = (write.extent, write.at_grant);
         // If a change was found meanwhile, what is there now may be somebody else's.
         let explained = explained.or_else(|| (self.at(file).disk != at_grant).then_some(false));

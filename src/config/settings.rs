@@ -141,6 +141,11 @@ impl History {
             path => folders.data.join(Path::new(path)),
         }
     }
+
+    /// Bytes of records that may wait for the disk.
+    pub fn queue_bytes(&self) -> usize {
+        self.queue_mib.saturating_mul(1024 * 1024)
+    }
 }
 
 impl Settings {
@@ -159,7 +164,7 @@ impl Settings {
                 spec.disallowed_tools.push(tool.clone());
             }
         }
-        let Limits { agents: _, max_turns, max_budget_usd } = self.limits;
+        let (max_turns, max_budget_usd) = (self.limits.max_turns, self.limits.max_budget_usd);
         if max_turns > 0 {
             spec.max_turns = Some(spec.max_turns.map_or(max_turns, |wish| wish.min(max_turns)));
         }

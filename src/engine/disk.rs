@@ -121,8 +121,10 @@ pub(super) fn write(
     content: &Content,
     unique: u64,
 ) -> (Disk, Result<(), WriteTrouble>) {
-    let result = write_checked(root, path, checked, content, unique);
-    (look(root, path), result)
+    match write_checked(root, path, checked, content, unique) {
+        Ok(written) => (written, Ok(())),
+        Err(trouble) => (look(root, path), Err(trouble)),
+    }
 }
 
 fn write_checked(
@@ -131,7 +133,7 @@ fn write_checked(
     checked: &Disk,
     content: &Content,
     unique: u64,
-) -> Result<(), WriteTrouble> {
+) -> Result<Disk, WriteTrouble> {
     let full = path.below(root);
     let before = look(root, path);
     if !same(&before, checked) {
@@ -157,7 +159,11 @@ fn write_checked(
         // The temporary file is ours alone; a failure to remove it changes nothing else.
         let _ = fs::remove_file(&temp);
     }
-    result
+    // It was so at the moment of the exchange; what changes later is found by the next look.
+    result.map(|()| {
+        let hash = Hash::of(text.as_bytes());
+        Disk::File { hash, text: (text.len() as u64 <= TEXT_BYTES).then(|| Arc::from(text)) }
+    })
 }
 
 fn fill(temp: &Path, like: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -14,6 +14,7 @@ use super::effect::{Effect, Query};
 use super::event::Event;
 use super::identity;
 use super::input::{Asker, Input, Resume, Ticket};
+use super::jobs::Jobs;
 use super::lookup;
 use super::publish::Publisher;
 use super::run::TICKETS;
@@ -42,6 +43,7 @@ pub(super) struct Performer {
     drivers: Drivers,
     census: Arc<Mutex<Census>>,
     texts: Arc<Texts>,
+    files: Jobs,
     /// Records that wait for the end of the step, to be queued in one piece.
     records: Vec<Record>,
     tickets_out: usize,
@@ -53,6 +55,7 @@ impl Performer {
     pub(super) fn new(
         root: PathBuf,
         store: Store,
+        files: Jobs,
         history: PathBuf,
         inputs: mpsc::Sender<Input>,
         said: mpsc::Sender<Said>,
@@ -70,6 +73,7 @@ impl Performer {
             drivers: Drivers::default(),
             census: Arc::default(),
             texts,
+            files,
             records: Vec::new(),
             tickets_out: 0,
             wake_at: None,
@@ -132,6 +136,7 @@ impl Performer {
                 self.publisher.subscribe(asker.client, snapshot);
             }
             Effect::Reply { to, reply } => self.publisher.reply(to, reply),
+            Effect::ReplyStored { to, reply } => self.reply_stored(to, reply).await,
             Effect::Store(record) => self.records.push(record),
             Effect::StoreNow { ticket, records } => self.store_now(ticket, records).await,
             Effect::OpenSession { agent, session } => self.open_session(agent, session),
@@ -144,7 +149,7 @@ impl Performer {
             Effect::Order { agent, order } => self.drivers.order(agent, order),
             Effect::Resolve { op, raw, cwd } => {
                 let root = self.root.clone();
-                self.job(move || {
+                self.file_job(move || {
                     let place = disk::resolve(&root, Path::new(&cwd), &raw);
                     Some(Input::Resolved { op, place })
                 });
@@ -156,7 +161,7 @@ impl Performer {
             Effect::ReadFile { op, path } => {
                 let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
                 let store = Arc::clone(&self.store);
-                self.job(move || {
+                self.file_job(move || {
                     let disk = disk::look(&root, &path);
                     texts.keep(&store, &path, &disk);
                     Some(Input::FileRead { op, disk })
@@ -165,7 +170,7 @@ impl Performer {
             Effect::WriteFile { op, path, checked, content } => {
                 let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
                 let store = Arc::clone(&self.store);
-                self.job(move || {
+                self.file_job(move || {
                     let (disk, result) = disk::write(&root, &path, &checked, &content, op.0);
                     texts.keep(&store, &path, &disk);
                     Some(Input::Written { op, disk, result })
@@ -180,10 +185,10 @@ impl Performer {
                 });
             }
             Effect::Load { from, session, how } => self.load(from, session, how),
-            Effect::LoadBench { from } => {
+            Effect::LoadBench { from, begun } => {
                 let (history, root) = (self.history.clone(), self.root.clone());
                 self.job(move || {
-                    let result = lookup::bench(&history, &root);
+                    let result = lookup::bench(&history, &root, begun);
                     Some(Input::BenchLoaded { from, result })
                 });
             }
@@ -216,6 +221,16 @@ impl Performer {
         let failure = Failure::from(error);
         tracing::error!(%failure, "the history did not close well");
         Err(failure)
+    }
+
+    /// Answers once a crash could not undo what the answer acknowledges.
+    async fn reply_stored(&mut self, from: Asker, reply: Reply) {
+        self.flush().await;
+        let stored = self.store.flush();
+        self.job(move || {
+            let stored = stored.wait().map_err(|error| Reply::Failed(Failure::from(error)));
+            Some(Input::Answered { from, reply: stored.map_or_else(|failed| failed, |()| reply) })
+        });
     }
 
     async fn store_now(&mut self, ticket: Ticket, records: Vec<Record>) {
@@ -274,7 +289,7 @@ impl Performer {
     fn inspect(&self, op: OpId, path: WorkPath, base: Option<Hash>) {
         let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
         let store = Arc::clone(&self.store);
-        self.job(move || {
+        self.file_job(move || {
             let disk = disk::look(&root, &path);
             texts.keep(&store, &path, &disk);
             let base = base.and_then(|hash| texts.find(hash));
@@ -292,7 +307,7 @@ impl Performer {
     ) {
         let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
         let store = Arc::clone(&self.store);
-        self.job(move || {
+        self.file_job(move || {
             let seen = disk::shown(&root, Path::new(&cwd), &raw, &response);
             let seen = seen.map(|(path, hash, extent, text)| {
                 let disk = crate::arbiter::Disk::File { hash, text: Some(text) };
@@ -344,15 +359,16 @@ impl Performer {
         });
     }
 
-    /// Runs `work` where it may block; its result comes back as an input.
+    /// Does short `work` on a file; its result comes back as an input.
+    fn file_job(&self, work: impl FnOnce() -> Option<Input> + Send + 'static) {
+        let inputs = self.inputs.clone();
+        self.files.run(move || answer(&inputs, work()));
+    }
+
+    /// Runs `work` that may take long; its result comes back as an input.
     fn job(&self, work: impl FnOnce() -> Option<Input> + Send + 'static) {
         let inputs = self.inputs.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Some(input) = work() {
-                // The loop may have ended meanwhile; then nobody wants to know.
-                let _ = inputs.blocking_send(input);
-            }
-        });
+        tokio::task::spawn_blocking(move || answer(&inputs, work()));
     }
 }
 
@@ -360,4 +376,11 @@ impl Performer {
 fn this_engine() -> (u32, u64) {
     let pid = std::process::id();
     (pid, identity::started(pid).unwrap_or(0))
+}
+
+fn answer(inputs: &mpsc::Sender<Input>, input: Option<Input>) {
+    if let Some(input) = input {
+        // The loop may have ended meanwhile; then nobody wants to know.
+        let _ = inputs.blocking_send(input);
+    }
 }

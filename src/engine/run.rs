@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::event::ToEngine;
 use super::input::{Asker, ClientId, Input};
+use super::jobs::Jobs;
 use super::link::{self, COMMANDS, EventSender, Link, Outlook};
 use super::perform::Performer;
 use super::state::{Setup, State};
 use crate::agent::Said;
+use crate::agent::process::sweep;
 use crate::arbiter::Table;
 use crate::history::Store;
 use crate::model::failure::Failure;
@@ -40,12 +43,17 @@ const TURN: usize = 256;
 /// How long agents get to end before the engine ends without them.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// Ended orphans may wait so long for the next ones.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
 /// Everything that an engine needs.
 pub struct Parts {
     /// What the state is told.
     pub setup: Setup,
     /// Where everything is kept.
     pub store: Store,
+    /// Who works on files.
+    pub(super) jobs: Jobs,
     /// Leases and observations of former engines.
     pub table: Table,
     /// Where the history lies, for readers.
@@ -137,8 +145,11 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Fail
     let mut next_client = 1;
     let root = PathBuf::from(&parts.setup.workspace.root);
     let mut state = State::new(parts.setup, parts.table, clock.now());
-    let mut performer = Performer::new(root, parts.store, parts.history, inputs, said, stored);
+    let mut performer =
+        Performer::new(root, parts.store, parts.jobs, parts.history, inputs, said, stored);
     performer.begin(parts.left_behind);
+    let mut upkeep = JoinSet::new();
+    upkeep.spawn(reap());
     let mut farewell = None;
     loop {
         let due = performer.wake_at().map(|at| clock.start + Duration::from_millis(at.0));
@@ -226,6 +237,18 @@ fn overdue(now: Instant, tick: Option<Instant>, farewell: Option<Instant>) -> Ov
     }
 }
 
+/// Takes leave of processes that agents left to us, whenever one of our children has ended.
+async fn reap() {
+    let Ok(mut ended) = signal(SignalKind::child()) else { return };
+    while ended.recv().await.is_some() {
+        if tokio::task::spawn_blocking(sweep::reap_strays).await.is_err() {
+            return;
+        }
+        // Many that end together are one look.
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+}
+
 async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -254,6 +277,9 @@ async fn forward(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::boot::{Boot, boot};
+    use crate::engine::command::Command;
+    use crate::engine::event::{Event, ToClient};
 
     #[test]
     fn what_is_due_does_not_wait_for_empty_queues() {
@@ -263,5 +289,21 @@ mod tests {
         assert_eq!(overdue(now, later, later), Overdue::Nothing);
         assert_eq!(overdue(now, Some(now), later), Overdue::Tick);
         assert_eq!(overdue(now, Some(now), Some(now)), Overdue::Farewell);
+    }
+
+    #[tokio::test]
+    async fn the_end_is_announced_once() {
+        let home = tempfile::tempdir().unwrap();
+        let mut engine = boot(Boot::new(home.path(), &home.path().join("history.db"))).unwrap();
+        let mut link = engine.connector().connect();
+        for (id, command) in [Command::Subscribe, Command::Shutdown].into_iter().enumerate() {
+            link.commands.send(ToEngine { id: id as u64, command }).await.unwrap();
+        }
+        let mut ends = 0;
+        while let Some(message) = link.events.recv().await {
+            ends += usize::from(matches!(message, ToClient::Event { event: Event::Closing, .. }));
+        }
+        engine.ended().await.unwrap();
+        assert_eq!(ends, 1);
     }
 }

@@ -1,6 +1,6 @@
 //! The engine's state: a plain value that [`State::update`] changes and that never acts itself.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::effect::Effect;
 use super::event::{AgentSnapshot, Event, RefusedAttempt, Snapshot, WorkspaceInfo};
@@ -134,6 +134,8 @@ pub struct State {
     pub(super) last_ticket: u64,
     /// The content that each file had after its last change that we know of.
     pub(super) versions: HashMap<WorkPath, Option<Hash>>,
+    /// Files with a reservation behind the write in flight that is shown.
+    pub(super) behind: BTreeSet<String>,
     pub(super) refused: VecDeque<RefusedAttempt>,
     /// Names of owners that are no agents of the bench (any more).
     pub(super) names: HashMap<SessionId, String>,
@@ -153,6 +155,11 @@ impl State {
     pub fn new(setup: Setup, table: Table, now: Now) -> Self {
         Self {
             ids: IdSource::new(setup.seed),
+            behind: table
+                .leases()
+                .filter(|(_, lease)| lease.behind.is_some())
+                .map(|(path, _)| path.to_owned())
+                .collect(),
             setup,
             agents: BTreeMap::new(),
             last_agent: 0,
@@ -331,6 +338,7 @@ impl State {
         }
         step.store(Record::Bench(BenchRow {
             workspace: self.setup.workspace.root.clone(),
+            begun: self.epoch.wall,
             saved_at: step.now.wall,
             sessions: self.agents.values().map(|agent| agent.row.id.clone()).collect(),
             layout: self.layout.clone().unwrap_or_default(),

@@ -4,7 +4,7 @@ mod agents;
 pub(super) mod asks;
 mod calls;
 mod commands;
-mod decisions;
+pub(super) mod decisions;
 mod locks;
 mod prompts;
 mod reports;

@@ -1,8 +1,8 @@
 //! The queue in front of the writing thread.
 //!
-//! - It holds at most [`QUEUE_BYTES`]; who brings more waits until the disk has caught up. While
-//!   the disk fails nobody waits: what was said is dropped then and counted, the rest up to
-//!   [`KEPT_BYTES`] is kept.
+//! - It has a bound ([`QUEUE_BYTES`] unless told otherwise); who brings more waits until the disk
+//!   has caught up. While the disk fails nobody waits: what was said is dropped then and counted,
+//!   the rest is kept up to twice the bound.
 //! - It has two lanes. What the arbiter needs (leases, decisions, contents) never waits behind the
 //!   lines of a talkative agent. No row of one lane speaks of a row of the other, and within a
 //!   lane the order of arrival is kept.
@@ -23,7 +23,8 @@ use super::record::Record;
 
 pub(super) use self::entry::Entry;
 
-/// Bytes of records that may wait to be stored. Whoever queues more waits.
+/// Bytes of records that may wait to be stored unless the settings say otherwise. Whoever queues
+/// more waits.
 pub const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Bytes of records that may wait while somebody waits for them. More are refused.
@@ -32,10 +33,6 @@ pub(super) const NOW_BYTES: usize = 32 * 1024 * 1024;
 /// How long records wait for others to be committed with. The commit itself takes a few
 /// milliseconds more; together it stays below 50.
 const GROUP_DELAY: Duration = Duration::from_millis(40);
-
-/// Bytes of records that are kept for better times while nothing can be stored. What was said
-/// counts least and is dropped from [`QUEUE_BYTES`] on.
-const KEPT_BYTES: usize = 2 * QUEUE_BYTES;
 
 /// With so many bytes a commit is worth it at once.
 const EAGER_BYTES: usize = 512 * 1024;
@@ -58,8 +55,9 @@ pub(super) enum Turn {
 }
 
 /// The queue itself.
-#[derive(Default)]
 pub(super) struct Queue {
+    /// Bytes that may wait.
+    most: usize,
     state: Mutex<State>,
     filled: Condvar,
     room: Condvar,
@@ -175,6 +173,17 @@ impl Lane {
 }
 
 impl Queue {
+    /// An empty queue in which `most` bytes may wait.
+    pub(super) fn holding(most: usize) -> Self {
+        Self {
+            most,
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            room: Condvar::new(),
+            room_async: Notify::new(),
+        }
+    }
+
     /// Queues records that nobody waits for, if there is room.
     pub(super) fn push(&self, records: Vec<Record>) -> Result<(), NotTaken> {
         let sizes: Vec<usize> = records.iter().map(size).collect();
@@ -184,12 +193,12 @@ impl Queue {
             return Err(NotTaken::Closed);
         }
         // A batch larger than the whole queue goes alone.
-        if state.bytes > 0 && state.bytes + bytes > QUEUE_BYTES {
+        if state.bytes > 0 && state.bytes + bytes > self.most {
             if !state.failing {
                 return Err(NotTaken::Full(records));
             }
             for (record, bytes) in records.into_iter().zip(sizes) {
-                state.push_or_drop(record, bytes);
+                state.push_or_drop(record, bytes, self.most);
             }
         } else {
             for (record, bytes) in records.into_iter().zip(sizes) {
@@ -233,7 +242,7 @@ impl Queue {
                 !state.closing
                     && !state.failing
                     && state.bytes > 0
-                    && state.bytes + wanted > QUEUE_BYTES
+                    && state.bytes + wanted > self.most
             };
             drop(self.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner));
         }
@@ -422,8 +431,8 @@ impl State {
         self.lane(&record).push(Entry::One(record, bytes));
     }
 
-    fn push_or_drop(&mut self, record: Record, bytes: usize) {
-        let room = if is_talk(&record) { QUEUE_BYTES } else { KEPT_BYTES };
+    fn push_or_drop(&mut self, record: Record, bytes: usize, most: usize) {
+        let room = if is_talk(&record) { most } else { 2 * most };
         if self.bytes + bytes > room {
             self.dropped += 1;
         } else {

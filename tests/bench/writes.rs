@@ -1,9 +1,13 @@
 //! Many scripted writers on few files, through the whole engine: arbiter, history, disk.
 //!
 //! `cargo bench --bench writes -- [WRITES] [WRITERS] [FILES] [off]` writes that many acknowledged
-//! lines (100,000 by 16 writers on 20 files without arguments), then judges by the files and the
-//! writers' own logs alone: an acknowledged line that is missing is lost. With `off` the arbiter
-//! is out of the way, and lines must be lost, or the measurement means nothing.
+//! lines (100,000 by 16 writers on 20 files without arguments). Each writer has one line of its own
+//! in each file, and judges by the files and its own log alone: when it looks again, and at the
+//! end, the line that was acknowledged last must stand there, or it is lost. With `off` the
+//! arbiter is out of the way, and lines must be lost, or the measurement means nothing.
+//!
+//! A write call is timed whole: the wait for another's write of the same file, the decision, its
+//! commit to the history, and the file on disk.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,7 +15,7 @@
     reason = "a measurement that cannot go on should panic, and prints its figures"
 )]
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,124 +53,173 @@ fn main() {
 /// One writer's own record of what was acknowledged.
 #[derive(Default)]
 struct Log {
-    acknowledged: Vec<(PathBuf, String)>,
-    calls: Vec<Duration>,
+    /// The last acknowledged line in each file: what must stand there when the writer looks again.
+    last: HashMap<PathBuf, String>,
+    acknowledged: u64,
     refused: u64,
+    lost: u64,
+    writes: Vec<Duration>,
+    reads: Vec<Duration>,
+}
+
+/// A line of a writer before its first write.
+fn first_line(writer: u64) -> String {
+    format!("w{writer} -")
 }
 
 async fn measure(plan: Plan) {
     let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().canonicalize().unwrap().join("tree");
-    std::fs::create_dir(&root).unwrap();
+    let tree = tree();
+    let root = tree.path().canonicalize().unwrap();
+    // A line of its own for each writer, with unchanging text between them: the files keep their
+    // size, so that the last write costs what the first did.
     for file in 0..plan.files {
-        let anchors: String = (0..8).map(|n| format!("== part {n} ==\n")).collect();
-        std::fs::write(root.join(format!("f{file}.txt")), anchors).unwrap();
+        let text: String = (0..plan.writers)
+            .map(|writer| format!("{}\n\n== part {writer} ==\n\n\n", first_line(writer)))
+            .collect();
+        std::fs::write(root.join(format!("f{file}.txt")), text).unwrap();
     }
     let wish = Boot { arbitrate: plan.arbitrate, ..Boot::new(&root, &folder.path().join("h.db")) };
     let mut engine = boot(wish).unwrap();
     let left = Arc::new(AtomicU64::new(plan.writes));
     let begun = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
-    for writer in 0..plan.writers {
-        let link = engine.connector().connect();
-        tasks.spawn(write(
-            link,
-            writer,
-            plan.files,
-            plan.arbitrate,
-            root.clone(),
-            Arc::clone(&left),
-        ));
+    for number in 0..plan.writers {
+        let writer = Writer {
+            link: engine.connector().connect(),
+            number,
+            name: format!("w{number}"),
+            root: root.clone(),
+            log: Log::default(),
+        };
+        tasks.spawn(writer.write(plan.files, plan.arbitrate, Arc::clone(&left)));
     }
-    let logs = tasks.join_all().await;
+    let mut logs = tasks.join_all().await;
     let took = begun.elapsed();
     let mut link = engine.connector().connect();
     call(&mut link, 1, Command::Shutdown).await;
     engine.ended().await.unwrap();
-    report(&plan, &root, &logs, took);
+    for log in &mut logs {
+        log.lost += log.last.iter().filter(|(path, line)| !stands(path, line)).count() as u64;
+    }
+    report(&plan, &logs, took);
 }
 
-async fn write(
-    mut link: Link,
-    writer: u64,
-    files: u64,
-    arbitrate: bool,
+/// The tree lies in memory where there is such a place: ext4 looks at each inode that was deleted
+/// in the last minute when it creates a file, so that thousands of replaced files a second would
+/// measure its allocator. The history lies on the disk, with its flushes.
+fn tree() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+fn stands(path: &Path, line: &str) -> bool {
+    let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    text.lines().any(|found| found == line)
+}
+
+struct Writer {
+    link: Link,
+    number: u64,
+    name: String,
     root: PathBuf,
-    left: Arc<AtomicU64>,
-) -> Log {
-    let mut log = Log::default();
-    let mut random = writer.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let name = format!("w{writer}");
-    let mut seq = 0;
-    while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
-        seq += 1;
-        let file = format!("f{}.txt", next(&mut random) % files);
-        let marker = format!("@{name}:{seq}:{:x}", next(&mut random));
-        let whole = next(&mut random).is_multiple_of(2);
-        loop {
-            let begun = Instant::now();
-            let done = if arbitrate {
-                let part = next(&mut random) % 8;
-                arbitrated(&mut link, &name, &file, &marker, whole.then_some(()), part).await
-            } else {
-                unprotected(&root.join(&file), &marker).await
-            };
-            log.calls.push(begun.elapsed());
-            if done {
-                log.acknowledged.push((root.join(&file), marker));
-                break;
+    log: Log,
+}
+
+impl Writer {
+    async fn write(mut self, files: u64, arbitrate: bool, left: Arc<AtomicU64>) -> Log {
+        let mut random = self.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut seq = 0;
+        while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+        {
+            seq += 1;
+            let file = format!("f{}.txt", next(&mut random) % files);
+            let line = format!("{} {seq}:{:x}", self.name, next(&mut random));
+            let whole = next(&mut random).is_multiple_of(2);
+            loop {
+                let done = match (arbitrate, whole) {
+                    (false, _) => self.unprotected(&file, &line).await,
+                    (true, true) => self.replace(&file, &line).await,
+                    (true, false) => self.edit(&file, &line).await,
+                };
+                if done {
+                    self.log.acknowledged += 1;
+                    self.log.last.insert(self.root.join(&file), line);
+                    break;
+                }
+                self.log.refused += 1;
             }
-            log.refused += 1;
+        }
+        self.log
+    }
+
+    fn own_line(&self, file: &str) -> String {
+        let last = self.log.last.get(&self.root.join(file));
+        last.cloned().unwrap_or_else(|| first_line(self.number))
+    }
+
+    /// Puts a line in the place of the own one. An acknowledged line that is not there is lost.
+    fn put(&mut self, file: &str, text: &str, line: &str) -> String {
+        let prefix = format!("{} ", self.name);
+        if let Some(last) = self.log.last.get(&self.root.join(file))
+            && !text.lines().any(|found| found == last)
+        {
+            self.log.lost += 1;
+        }
+        let put = |found: &str| {
+            if found.starts_with(&prefix) { format!("{line}\n") } else { format!("{found}\n") }
+        };
+        text.lines().map(put).collect()
+    }
+
+    /// A careful writer reads, then writes the whole file.
+    async fn replace(&mut self, file: &str, line: &str) -> bool {
+        let text = self.read(file).await;
+        let content = self.put(file, &text, line);
+        self.submit(file, "write_file", json!({ "path": file, "content": content })).await
+    }
+
+    /// An anchored edit: the anchor is the own last line, which must be there.
+    async fn edit(&mut self, file: &str, line: &str) -> bool {
+        let edit = json!({ "path": file, "old": self.own_line(file), "new": line });
+        self.submit(file, "edit_file", edit).await
+    }
+
+    async fn submit(&mut self, file: &str, tool: &str, input: Value) -> bool {
+        let begun = Instant::now();
+        let result = use_tool(&mut self.link, &self.name, tool, input).await;
+        self.log.writes.push(begun.elapsed());
+        match (result["ok"].as_bool(), result["code"].as_str()) {
+            (Some(true), _) => true,
+            (_, Some("STALE" | "UNREAD")) => {
+                // As a sensible model does: it reads again before it tries again.
+                self.read(file).await;
+                false
+            }
+            (_, Some("HELD" | "TIMEOUT")) => false,
+            _ => panic!("{result}"),
         }
     }
-    log
-}
 
-/// A careful writer: it reads, then writes the whole file or a small edit.
-async fn arbitrated(
-    link: &mut Link,
-    name: &str,
-    file: &str,
-    marker: &str,
-    whole: Option<()>,
-    part: u64,
-) -> bool {
-    let (tool, input) = match whole {
-        Some(()) => {
-            let read = tool(link, name, "read_file", json!({ "path": file })).await;
-            let text = read["data"]["content"].as_str().unwrap().to_owned();
-            ("write_file", json!({ "path": file, "content": format!("{text}{marker}\n") }))
-        }
-        None => {
-            let old = format!("== part {part} ==\n");
-            let new = format!("{old}{marker}\n");
-            ("edit_file", json!({ "path": file, "old": old, "new": new }))
-        }
-    };
-    let result = self::tool(link, name, tool, input).await;
-    match (result["ok"].as_bool(), result["code"].as_str()) {
-        (Some(true), _) => true,
-        (_, Some("STALE" | "UNREAD")) => {
-            // As a sensible model does: it reads again before it tries again.
-            self::tool(link, name, "read_file", json!({ "path": file })).await;
-            false
-        }
-        (_, Some("HELD" | "TIMEOUT")) => false,
-        _ => panic!("{result}"),
+    async fn read(&mut self, file: &str) -> String {
+        let begun = Instant::now();
+        let input = json!({ "path": file });
+        let read = use_tool(&mut self.link, &self.name, "read_file", input).await;
+        self.log.reads.push(begun.elapsed());
+        read["data"]["content"].as_str().unwrap().to_owned()
+    }
+
+    /// What every tool does that nobody stops: read, change, write.
+    async fn unprotected(&mut self, file: &str, line: &str) -> bool {
+        let path = self.root.join(file);
+        let text = tokio::fs::read_to_string(&path).await.unwrap_or_default();
+        let text = self.put(file, &text, line);
+        tokio::task::yield_now().await;
+        tokio::fs::write(&path, text).await.unwrap();
+        true
     }
 }
 
-/// What every tool does that nobody stops: read, change, write.
-async fn unprotected(path: &Path, marker: &str) -> bool {
-    let path = path.to_owned();
-    let marker = marker.to_owned();
-    let text = tokio::fs::read_to_string(&path).await.unwrap_or_default();
-    tokio::task::yield_now().await;
-    tokio::fs::write(&path, format!("{text}{marker}\n")).await.unwrap();
-    true
-}
-
-async fn tool(link: &mut Link, name: &str, tool: &str, input: Value) -> Value {
+async fn use_tool(link: &mut Link, name: &str, tool: &str, input: Value) -> Value {
     let (name, tool) = (name.to_owned(), tool.to_owned());
     let reply = call(link, 1, Command::CallTool { name, tool, input }).await;
     let Reply::Tool(value) = reply else { panic!("{reply:?}") };
@@ -189,25 +242,24 @@ fn next(random: &mut u64) -> u64 {
     *random
 }
 
-fn report(plan: &Plan, root: &Path, logs: &[Log], took: Duration) {
-    let mut lines = HashSet::new();
-    for file in 0..plan.files {
-        let path = root.join(format!("f{file}.txt"));
-        let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-        lines.extend(text.lines().map(|line| (path.clone(), line.to_owned())));
-    }
-    let acknowledged: Vec<_> = logs.iter().flat_map(|log| &log.acknowledged).collect();
-    let lost = acknowledged.iter().filter(|marker| !lines.contains(**marker)).count();
-    let refused: u64 = logs.iter().map(|log| log.refused).sum();
-    let mut calls: Vec<_> = logs.iter().flat_map(|log| log.calls.iter().copied()).collect();
-    calls.sort();
-    let at = |share: f64| calls[((calls.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    let decisions = acknowledged.len() as u64 + refused;
+fn report(plan: &Plan, logs: &[Log], took: Duration) {
+    let sum = |count: fn(&Log) -> u64| logs.iter().map(count).sum::<u64>();
+    let (acknowledged, refused) = (sum(|log| log.acknowledged), sum(|log| log.refused));
     println!("arbiter            {}", if plan.arbitrate { "on" } else { "off" });
-    println!("acknowledged       {}", acknowledged.len());
+    println!("acknowledged       {acknowledged}");
     println!("refused, redone    {refused}");
-    println!("lost               {lost}");
+    println!("lost               {}", sum(|log| log.lost));
     println!("seconds            {:.1}", took.as_secs_f64());
-    println!("decisions/s        {:.0}", decisions as f64 / took.as_secs_f64());
-    println!("whole call, ms     p50 {:.2}  p99 {:.2}  max {:.2}", at(0.5), at(0.99), at(1.0));
+    println!("decisions/s        {:.0}", (acknowledged + refused) as f64 / took.as_secs_f64());
+    print_times("write call, ms", logs.iter().flat_map(|log| &log.writes));
+    print_times("read call, ms", logs.iter().flat_map(|log| &log.reads));
+}
+
+fn print_times<'a>(what: &str, times: impl Iterator<Item = &'a Duration>) {
+    let mut times: Vec<_> = times.copied().collect();
+    times.sort();
+    if let Some(last) = times.len().checked_sub(1) {
+        let at = |share: f64| times[(last as f64 * share) as usize].as_secs_f64() * 1e3;
+        println!("{what:<18} p50 {:.2}  p99 {:.2}  max {:.2}", at(0.5), at(0.99), at(1.0));
+    }
 }

@@ -149,7 +149,7 @@ fn a_clear_begins_another_stored_session() {
         Event::TranscriptReset { agent: of, .. } => (*of == agent).then_some(()),
         _ => None,
     });
-    bench.turn_end(agent);
+    bench.row(agent, "an agent at rest", |row| !matches!(row.state, AgentState::Working));
     bench.turn(agent, "[[script:two]]");
     let second = bench.now(agent);
     assert_ne!(first.session_id, second.session_id);

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::bench_process::Bench;
 use crate::support::checker::check;
-use crate::support::engine::{kill, serve, serve_with, shut_down, spawn, wait_until};
+use crate::support::engine::{kill, serve, serve_with, shut_down, spawn, wait_state, wait_until};
 use crate::support::workspace::Workspace;
 
 const AGENTS: usize = 3;
@@ -258,4 +258,58 @@ fn what_a_run_has_shown_a_moment_before_the_kill_is_stored() {
             );
         }
     }
+}
+
+#[test]
+fn what_was_acknowledged_a_moment_before_the_kill_is_there_afterwards() {
+    let bench = Bench::new();
+    bench.workspace.write("a.txt", "x\n");
+    let script = bench.script("idle", "[[turn]]\nstep = [{ text = 'One.' }]\n");
+    for round in 0..ROUNDS {
+        let engine = serve(&bench, &QUICK);
+        spawn(&bench, &format!("r{round}"), &script, "go");
+        kill(engine);
+        wait_no_process(&bench);
+        let rows = bench.json(&["sessions", "--json"]);
+        assert_eq!(rows.as_array().unwrap().len() as u64, round + 1, "after round {round}");
+    }
+    for round in 0..ROUNDS {
+        let file = format!("f{round}.txt");
+        let engine = serve(&bench, &QUICK);
+        let pinned = bench.run(&["pin", &file]);
+        assert_eq!(pinned.code, Some(0), "{pinned:#?}");
+        kill(engine);
+        let engine = serve(&bench, &QUICK);
+        let locks = bench.json(&["locks", "--json"]);
+        let held = |locks: &Value| locks.as_array().unwrap().iter().any(|row| row["path"] == *file);
+        assert!(held(&locks), "{file} was reserved: {locks:#}");
+        let freed = bench.run(&["release", &file]);
+        assert_eq!(freed.code, Some(0), "{freed:#?}");
+        kill(engine);
+        let engine = serve(&bench, &QUICK);
+        let locks = bench.json(&["locks", "--json"]);
+        assert!(!held(&locks), "{file} was freed: {locks:#}");
+        kill(engine);
+    }
+}
+
+/// Whatever an agent's commands leave to the engine is taken leave of while it works on.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_orphan_that_ends_while_its_agent_lives_is_no_zombie() {
+    let bench = Bench::new();
+    let script = bench.script(
+        "orphans",
+        "[[turn]]\nstep = [{ bash = '(setsid sh -c \"echo \\$\\$ > pid.txt\" &)', ask = false }]\n",
+    );
+    let engine = serve(&bench, &[]);
+    spawn(&bench, "blue", &script, "go");
+    let orphan = wait_until("the orphan", || bench.workspace.read("pid.txt").trim().parse().ok());
+    let orphan: u32 = orphan;
+    wait_until("its end", || {
+        let stat = fs::read_to_string(format!("/proc/{orphan}/stat")).ok();
+        (!stat.is_some_and(|stat| stat.contains(" (sh) "))).then_some(())
+    });
+    wait_state(&bench, "blue", "finished");
+    shut_down(&bench, engine);
 }

@@ -43,7 +43,7 @@ async fn start(bench: &Bench, client: &mut Client, name: &str) -> SessionId {
 }
 
 async fn resume_bench(client: &mut Client) -> (usize, Vec<Failure>) {
-    match client.request(Command::ResumeBench).await.unwrap() {
+    match client.request(Command::ResumeBench { begun: None }).await.unwrap() {
         Reply::Resumed { agents, failures } => (agents.len(), failures),
         other => panic!("{other:?}"),
     }

@@ -3,18 +3,14 @@
 //!
 //! The rules are then broken one by one; a check that does not notice proves nothing.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash as _, Hasher};
-
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
+use super::sealed::Sealed;
 use super::world::{Action, Stage, World, marks, owner};
-use crate::arbiter::input::{Effect, Input, Proposal, Seen};
+use crate::arbiter::input::{Effect, Input, Seen};
 use crate::arbiter::settings::{Mutant, Settings};
-use crate::arbiter::table::Want;
 use crate::model::id::OpId;
 use crate::model::lease::{Owner, RefusalCode};
-use crate::model::time::Mono;
 
 const FILE: &str = "f";
 const TEXT: &str = "anchor0\n.1\n.2\n.3\nanchor1\n.4\n.5\n.6\nanchor2\n";
@@ -50,13 +46,13 @@ const NONE: Bounds = Bounds {
     mutant: Mutant::None,
 };
 
-#[derive(Debug, Clone)]
-struct State {
-    world: World,
+type State = Sealed<More>;
+
+#[derive(Debug, Clone, Hash)]
+struct More {
     left: Left,
     /// What happened at least once, to see that the check looked at something.
     saw: Saw,
-    digest: u64,
 }
 
 /// What may still happen.
@@ -103,113 +99,52 @@ fn agent(at: u8) -> Owner {
     owner(&format!("{at}"))
 }
 
-impl State {
-    fn new(bounds: &Bounds) -> Self {
-        let settings = Settings {
-            // One time to hold, whatever the pace, keeps the pace out of the state.
-            hold_min_ms: 20_000,
-            hold_max_ms: 20_000,
-            ..Settings::broken(bounds.mutant)
-        };
-        let mut world = World::new(settings);
-        world.quick = false;
-        world.put(FILE, TEXT);
-        let left = Left {
-            writes: vec![bounds.writes; usize::from(bounds.agents)],
-            ticks: bounds.ticks,
-            asks: bounds.asks,
-            outside: bounds.outside,
-            deaths: bounds.deaths,
-            restarts: bounds.restarts,
-            dead: Vec::new(),
-            orphans: Vec::new(),
-        };
-        // Numbers are given in one order, so that equal states are equal.
-        for at in 0..bounds.agents {
-            world.table.owners.who(&agent(at));
-        }
-        world.table.owners.who(&Owner::External);
-        let mut state = Self { world, left, saw: Saw::default(), digest: 0 };
-        state.seal();
-        state
+/// How everything begins.
+fn begin(bounds: &Bounds) -> State {
+    let settings = Settings {
+        // One time to hold, whatever the pace, keeps the pace out of the state.
+        hold_min_ms: 20_000,
+        hold_max_ms: 20_000,
+        ..Settings::broken(bounds.mutant)
+    };
+    let mut world = World::new(settings);
+    world.quick = false;
+    world.put(FILE, TEXT);
+    let left = Left {
+        writes: vec![bounds.writes; usize::from(bounds.agents)],
+        ticks: bounds.ticks,
+        asks: bounds.asks,
+        outside: bounds.outside,
+        deaths: bounds.deaths,
+        restarts: bounds.restarts,
+        dead: Vec::new(),
+        orphans: Vec::new(),
+    };
+    // Numbers are given in one order, so that equal states are equal.
+    for at in 0..bounds.agents {
+        world.table.owners.who(&agent(at));
     }
+    world.table.owners.who(&Owner::External);
+    Sealed::new(world, More { left, saw: Saw::default() })
+}
 
-    fn call_of(&self, at: u8) -> Option<OpId> {
-        let owner = agent(at);
-        self.world.calls.iter().find(|(_, call)| call.owner == owner).map(|(op, _)| *op)
-    }
+fn call_of(world: &World, at: u8) -> Option<OpId> {
+    let owner = agent(at);
+    world.calls.iter().find(|(_, call)| call.owner == owner).map(|(op, _)| *op)
+}
 
-    /// Takes the effects in and computes the digest.
-    fn seal(&mut self) {
-        for effect in std::mem::take(&mut self.world.effects) {
+impl Saw {
+    fn note(&mut self, effects: &[Effect]) {
+        for effect in effects {
             match effect {
-                Effect::Granted { note: Some(_), .. } => self.saw.rebase = true,
+                Effect::Granted { note: Some(_), .. } => self.rebase = true,
                 Effect::Refused { refusal, .. } if refusal.code == RefusalCode::Stale => {
-                    self.saw.stale = true;
+                    self.stale = true;
                 }
-                Effect::Tell { text, .. } if text.contains("passed to") => self.saw.turn = true,
+                Effect::Tell { text, .. } if text.contains("passed to") => self.turn = true,
                 _ => {}
             }
         }
-        let mut hasher = DefaultHasher::new();
-        self.left.hash(&mut hasher);
-        self.saw.hash(&mut hasher);
-        shape(&self.world, &mut hasher);
-        self.digest = hasher.finish();
-    }
-}
-
-/// Everything in a world that can make a difference later, with times counted from now.
-pub(super) fn shape(world: &World, hasher: &mut DefaultHasher) {
-    let now = world.now;
-    let ahead = |at: Option<Mono>| at.map(|at| at.since(now));
-    let table = &world.table;
-    // Each owner has one call at most, so the owner names it.
-    let name = |op: OpId| table.ops.get(&op).map(|op| op.who);
-    for file in &table.files {
-        let right = file.right.as_ref();
-        right.map(|r| (r.who, r.state, r.op.map(name), ahead(r.until))).hash(hasher);
-        for waiter in &file.queue {
-            (waiter.who, waiter.op.is_some(), waiter.until.since(now)).hash(hasher);
-        }
-        (file.heir, file.disk, file.unsure, ahead(file.fence)).hash(hasher);
-        for change in &file.changes {
-            (change.after, change.who).hash(hasher);
-        }
-    }
-    let mut ops: Vec<_> = table.ops.values().collect();
-    ops.sort_by_key(|op| op.who);
-    for op in ops {
-        (op.who, op.stage, op.deadline.since(now)).hash(hasher);
-        if let Want::Write(write) = &op.want {
-            let before = write.before.as_ref().map(|r| (r.who, r.state, ahead(r.until)));
-            (before, write.asked, write.at_grant, write.extent).hash(hasher);
-            matches!(write.proposal, Proposal::Opaque).hash(hasher);
-        }
-    }
-    for record in table.owners.iter() {
-        let mut observed: Vec<_> =
-            record.observed.iter().map(|(f, o)| (*f, o.hash, o.seen)).collect();
-        observed.sort_unstable_by_key(|(file, _, _)| *file);
-        observed.hash(hasher);
-    }
-    ahead(table.next_wake()).hash(hasher);
-    world.disk.hash(hasher);
-    for call in world.calls.values() {
-        call.hash(hasher);
-    }
-    (&world.shown, &world.memory, &world.lost, world.clash).hash(hasher);
-}
-
-impl std::hash::Hash for State {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.digest.hash(state);
-    }
-}
-
-impl PartialEq for State {
-    fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest
     }
 }
 
@@ -218,11 +153,11 @@ impl Model for Bounds {
     type Action = Step;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::new(self)]
+        vec![begin(self)]
     }
 
     fn actions(&self, state: &State, steps: &mut Vec<Step>) {
-        let (world, left) = (&state.world, &state.left);
+        let (world, left) = (&state.world, &state.more.left);
         for at in 0..self.agents {
             if left.dead.contains(&at) {
                 continue;
@@ -230,7 +165,7 @@ impl Model for Bounds {
             if left.deaths > 0 || left.orphans.contains(&at) {
                 steps.push(Step::Die(at));
             }
-            let Some(op) = state.call_of(at) else {
+            let Some(op) = call_of(world, at) else {
                 if left.orphans.contains(&at) {
                     continue;
                 }
@@ -280,8 +215,8 @@ impl Model for Bounds {
     }
 
     fn next_state(&self, last: &State, step: Step) -> Option<State> {
-        let mut state = last.clone();
-        let (world, left) = (&mut state.world, &mut state.left);
+        let Sealed { mut world, mut more, .. } = last.clone();
+        let left = &mut more.left;
         let pad = if self.long { "x".repeat(170) } else { String::new() };
         let line = |at: u8, left: &mut Left| {
             let seq = &mut left.writes[usize::from(at)];
@@ -345,8 +280,8 @@ impl Model for Bounds {
                 }
             }
         }
-        state.seal();
-        Some(state)
+        more.saw.note(&world.effects);
+        Some(Sealed::new(world, more))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
@@ -367,16 +302,19 @@ impl Model for Bounds {
                 },
             ));
             if self.edits && !self.long {
-                properties
-                    .push(Property::sometimes("a rebase", |_, state: &State| state.saw.rebase));
+                properties.push(Property::sometimes("a rebase", |_, state: &State| {
+                    state.more.saw.rebase
+                }));
             }
             if self.whole {
-                properties
-                    .push(Property::sometimes("a stale write", |_, state: &State| state.saw.stale));
+                properties.push(Property::sometimes("a stale write", |_, state: &State| {
+                    state.more.saw.stale
+                }));
             }
             if self.ticks > 0 {
-                properties
-                    .push(Property::sometimes("a turn passes", |_, state: &State| state.saw.turn));
+                properties.push(Property::sometimes("a turn passes", |_, state: &State| {
+                    state.more.saw.turn
+                }));
             }
         }
         properties

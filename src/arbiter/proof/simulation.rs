@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::world::{marks, owner, path};
-use crate::arbiter::input::{Disk, Edit, Effect, Input, Lease, Proposal, Seen, Wish};
+use crate::arbiter::input::{Disk, Edit, Effect, Input, Lease, Proposal, Seen, Wish, WriteEnd};
 use crate::arbiter::settings::Settings;
 use crate::arbiter::table::Table;
 use crate::model::id::OpId;
@@ -377,7 +377,7 @@ impl Day {
         self.calls.remove(&op);
         self.done.push(job.mark);
         let disk = self.look(job.file);
-        self.tell(Input::Finished { op, disk });
+        self.tell(Input::Finished { op, end: WriteEnd::Done, disk });
         if self.agents[at].turn.is_empty() {
             let owner = self.agents[at].owner.clone();
             self.tell(Input::TurnEnded { owner });

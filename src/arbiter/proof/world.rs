@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::arbiter::input::{Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish};
+use crate::arbiter::input::{
+    Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish, WriteEnd,
+};
 use crate::arbiter::pins::Pattern;
 use crate::arbiter::restore::{LeaseRow, Rows};
 use crate::arbiter::settings::Settings;
@@ -330,12 +332,21 @@ impl World {
 
     /// The tool's end is seen.
     pub(super) fn finish(&mut self, op: OpId) {
+        self.end(op, WriteEnd::Done);
+    }
+
+    /// The tool says that it failed.
+    pub(super) fn fail(&mut self, op: OpId) {
+        self.end(op, WriteEnd::Failed);
+    }
+
+    fn end(&mut self, op: OpId, end: WriteEnd) {
         if let Some(call) = self.calls.remove(&op) {
             let disk = self.look(&call.path);
             if let Some(text) = self.disk.get(&call.path) {
                 self.blobs.insert(Hash::of(text.as_bytes()), text.clone());
             }
-            self.tell(Input::Finished { op, disk });
+            self.tell(Input::Finished { op, end, disk });
         }
     }
 
@@ -377,11 +388,15 @@ impl World {
     pub(super) fn restart(&mut self) {
         self.calls.retain(|_, call| matches!(call.stage, Stage::Granted | Stage::Ran));
         let left = |lease: &Lease| lease.until.map(|until| until.since(self.now));
-        let leases = self.leases.iter().map(|(path, lease)| LeaseRow {
+        let behind = |lease: &Lease| lease.behind.as_deref().cloned();
+        let leases = self.leases.iter().flat_map(|(path, lease)| {
+            std::iter::once((path, lease.clone())).chain(behind(lease).map(|pin| (path, pin)))
+        });
+        let leases = leases.map(|(path, lease)| LeaseRow {
             path: path.clone(),
             owner: lease.owner.clone(),
             state: lease.state,
-            left_ms: left(lease),
+            left_ms: left(&lease),
             reason: lease.reason.clone(),
         });
         let knows = self.knows.iter();

@@ -4,7 +4,7 @@
 use super::writes::{Done, Phase, Purpose};
 use crate::agent::Order;
 use crate::arbiter::claim::Claim;
-use crate::arbiter::{self, Disk, Seen};
+use crate::arbiter::{self, Disk, Seen, WriteEnd};
 use crate::engine::effect::Effect;
 use crate::engine::input::Extent;
 use crate::engine::state::{State, Step};
@@ -17,7 +17,8 @@ impl State {
     pub(super) fn tool_done(&mut self, step: &mut Step, id: AgentId, done: Done) {
         let Some(agent) = self.agents.get(&id) else { return };
         if self.calls.contains_key(&(id, done.call.clone())) {
-            return self.call_over(step, id, &done.call, Some(done.request));
+            let end = if done.failed { WriteEnd::Failed } else { WriteEnd::Done };
+            return self.call_over(step, id, &done.call, end, Some(done.request));
         }
         if self.shells.contains_key(&(id, done.call.clone())) {
             return self.shell_done(step, id, &done.call, done.request);
@@ -72,6 +73,7 @@ impl State {
         step: &mut Step,
         id: AgentId,
         call: &CallId,
+        end: WriteEnd,
         request: Option<RequestId>,
     ) {
         let found = self.calls.get(&(id, call.clone())).copied();
@@ -84,13 +86,14 @@ impl State {
         match (&found.phase, &found.path) {
             (Phase::Granted, Some(path)) => {
                 let path = path.clone();
-                found.phase = Phase::Ending(request);
+                found.phase = Phase::Ending(end, request);
                 step.out.push(Effect::Inspect { op, path, base: None });
             }
-            (Phase::Ending(_), _) => {
+            (Phase::Ending(said, _), _) => {
+                let said = *said;
                 // The result and the hook both say that it is over; the hook wants an answer.
                 if let Some(request) = request {
-                    found.phase = Phase::Ending(Some(request));
+                    found.phase = Phase::Ending(said, Some(request));
                 }
             }
             (Phase::Deciding | Phase::Storing | Phase::Granted, _) => {
@@ -110,11 +113,12 @@ impl State {
         &mut self,
         step: &mut Step,
         op: OpId,
+        end: WriteEnd,
         disk: Disk,
         request: Option<RequestId>,
     ) {
         let Some(found) = self.ops.remove(&op) else { return };
-        self.decide(step, arbiter::Input::Finished { op, disk });
+        self.decide(step, arbiter::Input::Finished { op, end, disk });
         if let Purpose::Gate { agent: id, call, .. } = found.purpose {
             self.calls.remove(&(id, call));
             let between_turns = self.agents.get(&id).is_some_and(|agent| !agent.life.in_turn());
@@ -143,7 +147,7 @@ impl State {
             .map(|((_, call), _)| call.clone())
             .collect();
         for call in over {
-            self.call_over(step, id, &call, None);
+            self.call_over(step, id, &call, WriteEnd::Done, None);
         }
     }
 

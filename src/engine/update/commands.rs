@@ -30,8 +30,8 @@ impl State {
                 };
                 self.resume(step, from, session, how).map(|()| None)
             }
-            Command::ResumeBench => {
-                step.out.push(Effect::LoadBench { from });
+            Command::ResumeBench { begun } => {
+                step.out.push(Effect::LoadBench { from, begun });
                 Ok(None)
             }
             Command::Send { agent, text } => self.send(step, agent, text).map(done),
@@ -47,11 +47,11 @@ impl State {
             Command::Steal { path, to } => self.owner_of(to).and_then(|to| {
                 self.check_path(&path)?;
                 self.decide(step, arbiter::Input::Steal { path, to });
-                Ok(Some(Reply::Done))
+                done_once_stored(step, from)
             }),
-            Command::Release { path } => self.check_path(&path).map(|()| {
+            Command::Release { path } => self.check_path(&path).and_then(|()| {
                 self.decide(step, arbiter::Input::Free { path });
-                Some(Reply::Done)
+                done_once_stored(step, from)
             }),
             Command::Pin { patterns, reason, to } => self
                 .owner_of(to)
@@ -76,7 +76,7 @@ impl State {
                 Ok(Some(Reply::Asks(asks)))
             }
             Command::ListSessions { query } => ask_history(step, from, Query::Sessions(query)),
-            Command::ShowBench => ask_history(step, from, Query::Bench),
+            Command::ShowBenches => ask_history(step, from, Query::Benches),
             Command::ReadTranscript { session, before, limit } => {
                 ask_history(step, from, Query::Transcript { session, before, limit })
             }
@@ -142,7 +142,6 @@ impl State {
     /// Ends the engine once it is closing and no agent runs any more.
     pub(in crate::engine) fn end_if_done(&mut self, step: &mut Step) {
         if self.closing && !self.agents.values().any(|agent| agent.life.lives()) {
-            step.publish(Event::Closing);
             step.out.push(Effect::End);
         }
     }
@@ -154,6 +153,12 @@ fn done((): ()) -> Option<Reply> {
 
 fn answer(step: &mut Step, to: Asker, reply: Reply) {
     step.out.push(Effect::Reply { to, reply });
+}
+
+/// What must outlive a crash from the moment at which it is acknowledged.
+fn done_once_stored(step: &mut Step, to: Asker) -> Result<Option<Reply>, Failure> {
+    step.out.push(Effect::ReplyStored { to, reply: Reply::Done });
+    Ok(None)
 }
 
 fn ask_history(step: &mut Step, from: Asker, query: Query) -> Result<Option<Reply>, Failure> {

@@ -17,6 +17,10 @@ use crate::model::permission::AskOutcome;
 use crate::model::transcript::{Level, ToolStatus};
 use crate::supervisor::life;
 
+/// What stands before the path in the stored row of a reservation whose file is being written: a
+/// file has one row under its own path, and that one speaks of the write.
+pub(in crate::engine) const BEHIND: &str = "./";
+
 impl State {
     /// Asks the arbiter and does what it says. The only way to it.
     pub(in crate::engine) fn decide(&mut self, step: &mut Step, input: arbiter::Input) {
@@ -35,7 +39,7 @@ impl State {
                     self.waits(step, op, &path, &holder, place);
                 }
                 arbiter::Effect::Moved { path, lease } => {
-                    leases.push(self.moved(step, path, lease.as_ref()));
+                    leases.extend(self.moved(step, path, lease.as_ref()));
                 }
                 arbiter::Effect::Knows { owner, path, observation } => {
                     let knows =
@@ -56,26 +60,41 @@ impl State {
         }
     }
 
-    /// A lease moved: front ends see it, and the record of it is the caller's to store.
-    fn moved(&mut self, step: &mut Step, path: String, lease: Option<&arbiter::Lease>) -> Record {
+    /// A lease moved: front ends see it, and the records of it are the caller's to store.
+    fn moved(
+        &mut self,
+        step: &mut Step,
+        path: String,
+        lease: Option<&arbiter::Lease>,
+    ) -> Vec<Record> {
         let info = lease.map(|lease| self.lease_info(&path, lease));
         self.refresh_holds(step, &path, lease.map(|lease| &lease.owner));
-        let workspace = self.setup.workspace.root.clone();
-        let record = match &info {
-            Some(info) => Record::Lease(LeaseRow {
-                workspace,
-                path: path.clone(),
-                owner: info.owner.clone(),
-                state: info.state,
-                since: info.since,
-                until: info.until,
-                reason: info.reason.clone(),
-                pid: self.pid_of(&info.owner).filter(|_| info.state == LeaseState::Inflight),
-            }),
-            None => Record::Free { workspace, path: path.clone() },
+        let mut records = vec![self.lease_record(&path, lease)];
+        let behind = lease.and_then(|lease| lease.behind.as_deref());
+        let was_behind = match behind {
+            Some(_) => !self.behind.insert(path.clone()),
+            None => self.behind.remove(&path),
         };
+        if behind.is_some() || was_behind {
+            records.push(self.lease_record(&format!("{BEHIND}{path}"), behind));
+        }
         step.publish(Event::LeaseMoved { path, lease: info });
-        record
+        records
+    }
+
+    fn lease_record(&self, path: &str, lease: Option<&arbiter::Lease>) -> Record {
+        let (workspace, path) = (self.setup.workspace.root.clone(), path.to_owned());
+        let Some(lease) = lease else { return Record::Free { workspace, path } };
+        Record::Lease(LeaseRow {
+            workspace,
+            path,
+            owner: lease.owner.clone(),
+            state: lease.state,
+            since: self.wall_of(lease.since),
+            until: lease.until.map(|until| self.wall_of(until)),
+            reason: lease.reason.clone(),
+            pid: self.pid_of(&lease.owner).filter(|_| lease.state == LeaseState::Inflight),
+        })
     }
 
     fn pid_of(&self, owner: &Owner) -> Option<u32> {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::agent::Said;
-use crate::arbiter;
+use crate::arbiter::{self, WriteEnd};
 use crate::engine::effect::Effect;
 use crate::engine::event::Event;
 use crate::engine::fold::Fold;
@@ -16,6 +16,9 @@ use crate::model::report::{Ready, Report, TaskEvent};
 use crate::model::transcript::{Level, TurnEnd};
 use crate::model::usage::{Tokens, Usage};
 use crate::supervisor::life;
+
+/// What the transcript says at first after `/clear`.
+const BEGINS_ANEW: &str = "a new conversation begins; the former one is in the history";
 
 impl State {
     pub(in crate::engine) fn said(&mut self, step: &mut Step, said: Said) {
@@ -45,7 +48,8 @@ impl State {
             Report::ToolResult { call, sub: _, text, is_error, hunks } => {
                 let changes = agent.fold.tool_result(&call, &text, is_error, hunks);
                 self.tell_changes(step, id, changes);
-                return self.call_over(step, id, &call, None);
+                let end = if is_error { WriteEnd::Failed } else { WriteEnd::Done };
+                return self.call_over(step, id, &call, end, None);
             }
             Report::UserText { at, text } => agent.fold.user_text(now, &at, text),
             Report::Gate { request, call, sub, tool, input } => {
@@ -169,6 +173,11 @@ impl State {
         self.decide(step, arbiter::Input::Named { session: fresh, name, task });
         let items = Vec::new();
         step.publish(Event::TranscriptReset { agent: id, items, more_before: false });
+        self.store_session(step, id);
+        if let Some(agent) = self.agents.get_mut(&id) {
+            let changes = agent.fold.notice(step.now.wall, Level::Info, BEGINS_ANEW.to_owned());
+            self.tell_changes(step, id, changes);
+        }
         self.show(step, id);
     }
 

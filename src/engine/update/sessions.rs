@@ -161,8 +161,10 @@ impl State {
         result: Result<AgentId, Failure>,
     ) {
         let Some(gathering) = self.gathering.get_mut(&to) else {
-            let reply = result.map_or_else(Reply::Failed, Reply::Agent);
-            return step.out.push(Effect::Reply { to, reply });
+            return step.out.push(match result {
+                Ok(agent) => Effect::ReplyStored { to, reply: Reply::Agent(agent) },
+                Err(failure) => Effect::Reply { to, reply: Reply::Failed(failure) },
+            });
         };
         match result {
             Ok(agent) => gathering.agents.push(agent),
@@ -173,7 +175,7 @@ impl State {
             && let Some(Gathering { agents, failures, .. }) = self.gathering.remove(&to)
         {
             let reply = Reply::Resumed { agents, failures };
-            step.out.push(Effect::Reply { to, reply });
+            step.out.push(Effect::ReplyStored { to, reply });
         }
     }
 

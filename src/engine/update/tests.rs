@@ -3,7 +3,10 @@
 //! A [`Bench`] answers what the loop would answer (files, the history, processes) at once from
 //! memory, and writes down the rest in one line each.
 
+mod commands;
 mod lives;
+mod resume;
+mod sessions;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,8 +18,9 @@ use crate::engine::command::{Command, Reply};
 use crate::engine::disk;
 use crate::engine::effect::{Content, Effect};
 use crate::engine::event::{Event, WorkspaceInfo};
-use crate::engine::input::{Asker, ClientId, Extent, Input, Place, WriteTrouble};
+use crate::engine::input::{Asker, ClientId, Extent, Input, Loaded, Place, WriteTrouble};
 use crate::engine::state::{Setup, State};
+use crate::history::record::Record;
 use crate::model::agent::{AgentSpec, GuardLevel};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, AskId, CallId, RequestId};
@@ -38,6 +42,10 @@ struct Bench {
     texts: BTreeMap<Hash, String>,
     runs: BTreeMap<AgentId, u64>,
     history_broken: bool,
+    /// The one session that can be resumed.
+    stored: Option<Loaded>,
+    /// The stored leases, by path.
+    rows: BTreeMap<String, String>,
     log: Vec<String>,
 }
 
@@ -65,6 +73,8 @@ impl Bench {
             texts: BTreeMap::new(),
             runs: BTreeMap::new(),
             history_broken: false,
+            stored: None,
+            rows: BTreeMap::new(),
             log: Vec::new(),
         }
     }
@@ -80,10 +90,7 @@ impl Bench {
             };
             bench.command(Command::StartAgent { spec });
         }
-        for agent in bench.runs.keys().copied().collect::<Vec<_>>() {
-            let (id, model, cwd) = (String::new(), String::new(), String::new());
-            bench.says(agent, Report::Session { id, model, mode: None, cwd });
-        }
+        lives::read_prompts(&mut bench);
         bench.log.clear();
         bench
     }
@@ -213,7 +220,14 @@ impl Bench {
                 let failure = Failure::new(FailureKind::Failed, "the disk is full");
                 vec![Input::Stored { ticket, result: Err(failure) }]
             }
-            Effect::StoreNow { ticket, .. } => vec![Input::Stored { ticket, result: Ok(()) }],
+            Effect::StoreNow { ticket, records } => {
+                records.iter().for_each(|record| self.store(record));
+                vec![Input::Stored { ticket, result: Ok(()) }]
+            }
+            Effect::Store(record) => {
+                self.store(&record);
+                Vec::new()
+            }
             Effect::Resolve { op, raw, .. } => {
                 let place = match raw.strip_prefix("/w/").unwrap_or(&raw) {
                     outside if outside.starts_with('/') => Place::Outside(raw),
@@ -263,6 +277,15 @@ impl Bench {
                 self.log.push(format!("reply {}", answered(&reply)));
                 Vec::new()
             }
+            Effect::ReplyStored { reply, .. } => {
+                self.log.push(format!("reply {} once stored", answered(&reply)));
+                Vec::new()
+            }
+            Effect::Load { from, how, .. } => {
+                let result = self.stored.take().map(Box::new);
+                let missing = Failure::new(FailureKind::Failed, "no such session");
+                vec![Input::Loaded { from, how, result: result.ok_or(missing) }]
+            }
             Effect::Publish(event) => {
                 self.log.extend(noticed(&event));
                 Vec::new()
@@ -272,10 +295,8 @@ impl Bench {
                 Vec::new()
             }
             Effect::Subscribe(_)
-            | Effect::Store(_)
             | Effect::CloseSession { .. }
             | Effect::Release { .. }
-            | Effect::Load { .. }
             | Effect::LoadBench { .. }
             | Effect::Query { .. }
             | Effect::LookUpBranch
@@ -286,6 +307,20 @@ impl Bench {
     /// What was written down since the last look.
     fn log(&mut self) -> Vec<String> {
         std::mem::take(&mut self.log)
+    }
+
+    /// The stored rows of leases.
+    fn lease_rows(&self) -> Vec<String> {
+        self.rows.iter().map(|(path, state)| format!("{path} {state}")).collect()
+    }
+
+    fn store(&mut self, record: &Record) {
+        if let Record::Lease(row) = record {
+            let state = format!("{:?}", row.state).to_lowercase();
+            self.rows.insert(row.path.clone(), state);
+        } else if let Record::Free { path, .. } = record {
+            self.rows.remove(path);
+        }
     }
 
     fn states(&self) -> String {
@@ -344,10 +379,13 @@ fn noticed(event: &Event) -> Option<String> {
         Event::Noticed { text, .. } => Some(format!("notice {text}")),
         Event::AgentRemoved { agent } => Some(format!("{agent} leaves")),
         Event::Closing => Some("closing".to_owned()),
+        Event::TranscriptReset { agent, items, more_before } => {
+            let more = if *more_before { " and more before" } else { "" };
+            Some(format!("{agent} begins with {} items{more}", items.len()))
+        }
         Event::AgentChanged { .. }
         | Event::ItemChanged { .. }
         | Event::TextAppended { .. }
-        | Event::TranscriptReset { .. }
         | Event::LeaseMoved { .. }
         | Event::LayoutSaved { .. }
         | Event::WorkspaceChanged { .. } => None,
@@ -367,7 +405,7 @@ fn an_agent_starts_and_gets_its_first_prompt_once_it_is_ready() {
     let mut bench = Bench::new();
     let spec = AgentSpec { prompt: Some("go".to_owned()), ..AgentSpec::default() };
     bench.command(Command::StartAgent { spec });
-    assert_eq!(bench.log(), ["reply agent 1", "1 < prompt go"]);
+    assert_eq!(bench.log(), ["reply agent 1 once stored", "1 < prompt go"]);
     assert_eq!(bench.states(), "blue:working");
 }
 
@@ -558,48 +596,4 @@ fn an_agent_that_dies_says_its_last_words_and_keeps_its_queue() {
     bench.log();
     bench.command(Command::RestartAgent { agent: BLUE });
     assert!(bench.log().contains(&"1 < prompt later".to_owned()));
-}
-
-#[test]
-fn the_tools_of_the_bench_go_to_the_same_arbiter() {
-    let mut bench = Bench::working(&["blue"]).file("a", "x\n");
-    let call = |bench: &mut Bench, name: &str, tool: &str, input: Value| {
-        let (name, tool) = (name.to_owned(), tool.to_owned());
-        bench.command(Command::CallTool { name, tool, input });
-        bench.log()
-    };
-    let unread = call(&mut bench, "s", "write_file", json!({"path": "a", "content": "y\n"}));
-    assert_eq!(unread, ["s refused a UNREAD", "reply UNREAD false"]);
-    call(&mut bench, "s", "read_file", json!({"path": "a"}));
-    let written = call(&mut bench, "s", "write_file", json!({"path": "a", "content": "y\n"}));
-    assert_eq!(written, ["reply OK true"]);
-    assert_eq!(bench.files["a"], "y\n");
-    let edited = call(&mut bench, "s", "edit_file", json!({"path": "a", "old": "y", "new": "z"}));
-    assert_eq!(edited, ["reply OK true"]);
-    bench.gate(BLUE, "c1", "Write", write("b", "one"));
-    bench.log();
-    let input = json!({"path": "b", "content": "two"});
-    assert!(call(&mut bench, "s", "write_file", input).is_empty(), "it waits");
-    bench.wait(20_001);
-    assert_eq!(bench.log(), ["s refused b HELD", "reply HELD false"]);
-}
-
-#[test]
-fn an_engine_ends_once_its_agents_have() {
-    let mut bench = Bench::working(&["blue"]);
-    bench.command(Command::Shutdown);
-    assert_eq!(bench.log(), ["1 < stop", "reply Done"]);
-    bench.says(BLUE, Report::Exited { code: Some(0), signal: None, stderr: String::new() });
-    assert_eq!(bench.log(), ["closing", "end"]);
-}
-
-#[test]
-fn names_are_checked_before_anything_is_started() {
-    let mut bench = Bench::working(&["blue"]);
-    for name in ["blue", "user", "two words", "../x"] {
-        let spec = AgentSpec { name: name.to_owned(), ..AgentSpec::default() };
-        bench.command(Command::StartAgent { spec });
-        let log = bench.log();
-        assert!(log.len() == 1 && log[0].starts_with("reply failed"), "{name}: {log:?}");
-    }
 }

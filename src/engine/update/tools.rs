@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::writes::{Op, Purpose};
 use crate::arbiter::input::Base;
-use crate::arbiter::{self, Disk, Edit, Proposal, Seen};
+use crate::arbiter::{self, Disk, Edit, Proposal, Seen, WriteEnd};
 use crate::engine::command::Reply;
 use crate::engine::effect::{Content, Effect};
 use crate::engine::input::{Asker, WriteTrouble};
@@ -254,7 +254,11 @@ impl State {
             Disk::File { hash, .. } => Some(*hash),
             Disk::Absent | Disk::Unreadable(_) => None,
         };
-        self.decide(step, arbiter::Input::Finished { op, disk });
+        let end = match &result {
+            Ok(()) => WriteEnd::Done,
+            Err(_) => WriteEnd::Failed,
+        };
+        self.decide(step, arbiter::Input::Finished { op, end, disk });
         let path = path.map(|path| path.to_string()).unwrap_or_default();
         let answer = match result {
             Ok(()) => ok(&format!("{tool}: {path} is written"), json!({ "hash": hash })),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::agent::{Order, Verdict};
 use crate::arbiter::claim::{self, Claim};
-use crate::arbiter::{self, Disk, Proposal, Wish};
+use crate::arbiter::{self, Disk, Proposal, Wish, WriteEnd};
 use crate::engine::effect::{Content, Effect};
 use crate::engine::input::{Asker, Place};
 use crate::engine::state::{State, Step};
@@ -79,7 +79,7 @@ pub(super) enum Phase {
     /// It is being carried out.
     Granted,
     /// It is over; the disk is being looked at. The tool's end waits for our answer.
-    Ending(Option<RequestId>),
+    Ending(WriteEnd, Option<RequestId>),
 }
 
 /// The end of a tool, as the back end reports it.
@@ -278,9 +278,9 @@ impl State {
             // Its owner is gone meanwhile; the arbiter has forgotten it too.
             return;
         };
-        if let Phase::Ending(request) = &mut found.phase {
-            let request = request.take();
-            return self.finish(step, op, disk, request);
+        if let Phase::Ending(end, request) = &mut found.phase {
+            let (end, request) = (*end, request.take());
+            return self.finish(step, op, end, disk, request);
         }
         found.checked = Some(disk.clone());
         self.decide(step, arbiter::Input::Inspected { op, disk, base });

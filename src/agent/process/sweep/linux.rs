@@ -125,17 +125,28 @@ fn hunt(
 }
 
 /// Takes leave of orphans that have ended, so that their numbers are free again. Cheap enough
-/// to be called now and then while agents work.
+/// to be called whenever a child has ended.
 pub fn reap_strays() {
     let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
     let me = std::process::id();
     let group = u32::try_from(getpgrp().as_raw_nonzero().get()).unwrap_or(0);
-    for (pid, row) in table() {
+    for pid in adopted(me) {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+        let Some(row) = stat.ok().and_then(|stat| row(&stat)) else { continue };
         // What we started for other purposes is in our own group, and somebody waits for it.
         let stray = row.dead && row.parent == me && row.group != group && !ours.contains(&pid);
         if let Some(pid) = number(pid).filter(|_| stray) {
             let _gone = waitpid(Some(pid), WaitOptions::NOHANG);
         }
+    }
+}
+
+/// Who may have been born of others: Linux gives orphans to the first thread, and what other
+/// threads have started is not listed there. Where it does not tell that, everybody.
+fn adopted(me: u32) -> Vec<u32> {
+    match fs::read_to_string(format!("/proc/self/task/{me}/children")) {
+        Ok(list) => list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect(),
+        Err(_) => table().into_keys().collect(),
     }
 }
 

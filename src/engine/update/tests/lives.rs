@@ -7,6 +7,14 @@ use crate::model::id::SessionId;
 use crate::model::session::{BenchRow, SessionRow};
 use crate::model::usage::Usage;
 
+/// Every agent shows that it has read its prompt.
+pub(super) fn read_prompts(bench: &mut Bench) {
+    for agent in bench.runs.keys().copied().collect::<Vec<_>>() {
+        let (id, model, cwd) = (String::new(), String::new(), String::new());
+        bench.says(agent, Report::Session { id, model, mode: None, cwd });
+    }
+}
+
 /// A state whose every input comes from the test.
 struct Rig(State);
 
@@ -118,11 +126,14 @@ fn wanted(effect: &Effect) -> Option<String> {
         Effect::Order { agent, order } => format!("{agent} < {}", told(order)),
         Effect::Load { session, .. } => format!("load {session}"),
         Effect::Store(Record::Waiting { prompts, .. }) => format!("waiting {prompts:?}"),
-        Effect::Reply { to, reply: Reply::Resumed { agents, failures } } => {
+        Effect::ReplyStored { to, reply: Reply::Resumed { agents, failures } }
+        | Effect::Reply { to, reply: Reply::Resumed { agents, failures } } => {
             let failures: Vec<_> = failures.iter().map(|failure| &failure.message).collect();
             format!("reply {} resumed {agents:?} not {failures:?}", to.id)
         }
-        Effect::Reply { to, reply } => format!("reply {} {}", to.id, answered(reply)),
+        Effect::Reply { to, reply } | Effect::ReplyStored { to, reply } => {
+            format!("reply {} {}", to.id, answered(reply))
+        }
         Effect::Publish(event) => return noticed(event),
         Effect::End => "end".to_owned(),
         Effect::Store(_)
@@ -199,7 +210,7 @@ fn nothing_starts_once_the_engine_ends() {
     let session = rig.start(None);
     let said = rig.command(Command::Shutdown);
     let (leaves, told) = ("1 leaves", "reply 1 failed the engine is shutting down");
-    assert_eq!(said, [leaves, told, "closing", "end", "reply 1 Done"]);
+    assert_eq!(said, [leaves, told, "end", "reply 1 Done"]);
     assert_eq!(rig.opened(BLUE, &session), ["closes"]);
 
     let mut rig = Rig::new();
@@ -207,7 +218,7 @@ fn nothing_starts_once_the_engine_ends() {
     rig.resume("s");
     rig.command(Command::Shutdown);
     assert_eq!(rig.loaded(ME, "s", &[]), [told]);
-    assert_eq!(rig.exits(BLUE), ["1 is gone", "closes", "closing", "end"]);
+    assert_eq!(rig.exits(BLUE), ["1 is gone", "closes", "end"]);
 }
 
 #[test]
@@ -218,7 +229,7 @@ fn an_agent_that_cannot_be_started_again_does_not_hold_up_the_end() {
     rig.command(Command::RestartAgent { agent: BLUE });
     rig.command(Command::Shutdown);
     let failure = Failure::new(FailureKind::AgentStart, "no such program");
-    assert_eq!(rig.spawned(BLUE, Err(failure)), ["closes", "closing", "end"]);
+    assert_eq!(rig.spawned(BLUE, Err(failure)), ["closes", "end"]);
 }
 
 #[test]
@@ -227,6 +238,7 @@ fn a_bench_is_answered_when_all_of_it_is_known() {
     let from = Asker { id: 9, ..ME };
     let bench = BenchRow {
         workspace: "/w".to_owned(),
+        begun: Wall(0),
         saved_at: Wall(0),
         sessions: vec!["s".into(), "t".into(), "u".into()],
         layout: Value::Null,
@@ -239,7 +251,7 @@ fn a_bench_is_answered_when_all_of_it_is_known() {
     assert!(rig.feed(Input::Loaded { from, how: Resume::Continue, result }).is_empty());
     assert_eq!(rig.loaded(from, "u", &[]), ["2 opens"]);
     assert_eq!(rig.opened(BLUE, &"s".into()), ["1 starts"]);
-    assert!(rig.spawned(BLUE, Ok(Some(7))).is_empty());
+    assert!(rig.spawned(BLUE, Ok(Some(7))).is_empty(), "answered too early");
     let said = rig.refused(RED, &"u".into());
     let answer = r#"reply 9 resumed [AgentId(1)] not ["no session t", "open elsewhere"]"#;
     assert_eq!(said, ["2 leaves", answer]);
