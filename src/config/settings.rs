@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::folders::Folders;
+use super::schema::MODES;
 use crate::model::agent::{AgentSpec, Backend};
 use crate::model::permission::PermissionMode;
 
@@ -32,6 +33,9 @@ pub struct Settings {
     pub history: History,
     /// What is logged.
     pub log: Log,
+    /// The permission mode that the project does not let an agent go beyond, if it says so.
+    #[serde(skip)]
+    pub ceiling: Option<PermissionMode>,
 }
 
 /// The screen.
@@ -149,8 +153,13 @@ impl History {
 }
 
 impl Settings {
-    /// Fills in what `spec` leaves open, and keeps it within the limits.
+    /// Fills in what `spec` leaves open, and keeps it within the limits and what the project allows.
     pub fn complete(&self, mut spec: AgentSpec) -> AgentSpec {
+        if let Some(ceiling) = self.ceiling
+            && rank(spec.permission_mode) > rank(ceiling)
+        {
+            spec.permission_mode = ceiling;
+        }
         if spec.model.is_none() && !self.agent.model.is_empty() {
             spec.model = Some(self.agent.model.clone());
         }
@@ -184,4 +193,9 @@ impl Settings {
             ..AgentSpec::default()
         })
     }
+}
+
+/// How much a mode allows, compared with others.
+fn rank(mode: PermissionMode) -> Option<usize> {
+    MODES.iter().position(|name| *name == mode.as_str())
 }

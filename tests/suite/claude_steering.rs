@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use benchdog::agent::process::RUN_MARK;
 use benchdog::engine::command::{Command, Reply};
 use benchdog::engine::event::Event;
 use benchdog::model::agent::AgentState;
+use benchdog::model::agent::RUN_MARK;
 use benchdog::model::permission::PermissionMode;
 use benchdog::model::transcript::{Body, ToolStatus};
 use serde_json::{Value, json};

@@ -52,7 +52,24 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// The file without its tests.
 fn product_lines(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
-    text.lines().take_while(|line| !line.starts_with("mod tests")).map(str::to_owned).collect()
+    without_tests(&text).map(str::to_owned).collect()
+}
+
+/// The lines of a text without the modules `tests { ... }`. One that is only named lies elsewhere.
+fn without_tests(text: &str) -> impl Iterator<Item = &str> {
+    let mut inside = false;
+    text.lines().filter(move |line| {
+        inside |= line.starts_with("mod tests {");
+        let product = !inside;
+        inside &= *line != "}";
+        product
+    })
+}
+
+#[test]
+fn only_the_tests_themselves_are_left_out_of_a_file() {
+    let text = "mod tests;\na\nmod tests {\n    b\n    }\n}\nc\n";
+    assert_eq!(without_tests(text).collect::<Vec<_>>(), ["mod tests;", "a", "c"]);
 }
 
 /// Whether a file holds nothing but tests.
