@@ -10,6 +10,7 @@ pub mod boot;
 mod census;
 pub mod command;
 mod disk;
+mod drivers;
 pub mod effect;
 pub mod event;
 mod fold;

@@ -21,7 +21,7 @@ use crate::engine::command::Command;
 use crate::engine::event::ToEngine;
 use crate::engine::link::Link;
 use crate::engine::lookup;
-use crate::history::Reader;
+use crate::history::{Reader, check_whole};
 use crate::model::agent::{AgentSpec, Backend, GuardLevel};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{ItemId, SessionId};
@@ -102,13 +102,9 @@ impl Parts for BuiltIn {
         if !database.exists() {
             return Some(Ok("none yet; it is made at the first start".to_owned()));
         }
-        let rows = Reader::open(database).map_err(Failure::from).and_then(|reader| {
-            let query = SessionQuery { limit: 1, ..SessionQuery::default() };
-            reader.sessions(&query, |_, _| false).map_err(Failure::from)
-        });
-        Some(match rows {
-            Ok(_) => Ok(format!("{} opens", database.display())),
-            Err(failure) => Err(failure.to_string()),
+        Some(match check_whole(database) {
+            Ok(()) => Ok(format!("{} is whole", database.display())),
+            Err(error) => Err(Failure::from(error).to_string()),
         })
     }
 
@@ -242,6 +238,28 @@ impl Stored for OnDisk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Store;
+    use crate::history::record::Record;
+    use crate::model::path::Hash;
+
+    #[test]
+    fn a_history_that_is_damaged_anywhere_is_not_said_to_be_in_order() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("history.db");
+        assert!(BuiltIn.check_history(&path).unwrap().unwrap().starts_with("none yet"));
+        let store = Store::open(&path).unwrap();
+        let blobs = (0..50u8).map(|n| vec![n; 9000]);
+        let blobs = blobs.map(|bytes| Record::Blob { hash: Hash::of(&bytes), bytes });
+        store.blocking_queue(blobs.collect()).unwrap();
+        store.close().unwrap();
+        assert!(BuiltIn.check_history(&path).unwrap().is_ok());
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2 / 4096 * 4096;
+        bytes[middle..middle + 4096].fill(0xA5);
+        fs::write(&path, bytes).unwrap();
+        let said = BuiltIn.check_history(&path).unwrap().unwrap_err();
+        assert!(said.contains("damaged"), "{said}");
+    }
 
     #[test]
     fn whatever_a_script_is_called_its_agent_has_a_name() {

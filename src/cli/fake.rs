@@ -153,7 +153,10 @@ impl Parts for FakeParts {
             connect: Arc::new(move || engine.connect()),
             ended: match self.never_ends {
                 true => Box::pin(std::future::pending()),
-                false => Box::pin(async move { ended.cancelled().await }),
+                false => Box::pin(async move {
+                    ended.cancelled().await;
+                    Ok(())
+                }),
             },
         })
     }

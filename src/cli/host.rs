@@ -27,8 +27,9 @@ const FAREWELL: Duration = Duration::from_secs(30);
 /// An engine in this process, with its socket.
 pub(super) struct Host {
     connect: Arc<dyn Fn() -> Link + Send + Sync>,
-    ended: BoxFuture<'static, ()>,
-    has_ended: bool,
+    ended: BoxFuture<'static, Result<(), Failure>>,
+    /// How it ended, if it has.
+    end: Option<Result<(), Failure>>,
     stop: CancellationToken,
     serving: JoinHandle<Endpoint>,
 }
@@ -54,9 +55,8 @@ impl Host {
 
     /// Waits until the engine ends by itself, because a front end wished it or because it failed.
     pub(super) async fn wait(&mut self) {
-        if !self.has_ended {
-            (&mut self.ended).await;
-            self.has_ended = true;
+        if self.end.is_none() {
+            self.end = Some((&mut self.ended).await);
         }
     }
 
@@ -64,7 +64,7 @@ impl Host {
     /// it to end once more need not wait for that.
     pub(super) async fn shut_down(mut self, breaks: &mut Listener) -> Result<(), Failure> {
         let mut outcome = Ok(());
-        if !self.has_ended {
+        if self.end.is_none() {
             // Its answer may get lost in its own end; what counts is that it ends.
             let asked = Client::new(self.link());
             let farewell = async {
@@ -90,6 +90,7 @@ impl Host {
             };
             outcome = outcome.map_err(|failure| failure.hint("agents may still run; look with ps"));
         }
+        let outcome = outcome.and(self.end.unwrap_or(Ok(())));
         self.stop.cancel();
         match self.serving.await {
             Ok(endpoint) => drop(endpoint),
@@ -136,7 +137,7 @@ impl Taken {
             tokio::spawn(
                 async move { endpoint.serve(&workspace, move || links(), whose, token).await },
             );
-        Ok(Host { connect, ended, has_ended: false, stop, serving })
+        Ok(Host { connect, ended, end: None, stop, serving })
     }
 }
 

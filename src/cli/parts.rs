@@ -20,8 +20,8 @@ use crate::model::session::{SessionHit, SessionQuery, TranscriptPage};
 pub struct Engine {
     /// Makes a link to it.
     pub connect: Arc<dyn Fn() -> Link + Send + Sync>,
-    /// Resolves once it has ended: every agent gone, everything stored.
-    pub ended: BoxFuture<'static, ()>,
+    /// Resolves once it has ended: every agent gone, everything stored. An error says what is not.
+    pub ended: BoxFuture<'static, Result<(), Failure>>,
 }
 
 /// What the screen shows first.

@@ -27,6 +27,10 @@ use crate::model::permission::Ask;
 /// How long an engine may take to say its first word.
 const HELLO: Duration = Duration::from_secs(5);
 
+/// How long an engine may take to answer a command. A tool of the bench may wait for a file within
+/// it, and a start for a slow disk; beyond it something is broken.
+const ANSWER: Duration = Duration::from_secs(300);
+
 /// The engine as it introduced itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Introduction {
@@ -53,6 +57,22 @@ impl Client {
     /// Asks the engine and waits for the answer; a failed one is an error. What else the engine
     /// says meanwhile is dropped, so this is for front ends that have not subscribed.
     pub async fn request(&mut self, command: Command) -> Result<Reply, Failure> {
+        self.request_within(command, ANSWER).await
+    }
+
+    async fn request_within(
+        &mut self,
+        command: Command,
+        patience: Duration,
+    ) -> Result<Reply, Failure> {
+        match tokio::time::timeout(patience, self.answer(command)).await {
+            Ok(reply) => reply,
+            Err(_) => Err(Failure::new(FailureKind::Unreachable, "the engine does not answer")
+                .hint("benchdog.log in the state folder may say why")),
+        }
+    }
+
+    async fn answer(&mut self, command: Command) -> Result<Reply, Failure> {
         let id = self.next;
         self.next += 1;
         self.link.commands.send(ToEngine { id, command }).await.map_err(|_| gone())?;
@@ -243,6 +263,15 @@ async fn hear(mut lines: FramedRead<OwnedReadHalf, LinesCodec>, said: EventSende
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_engine_that_does_not_answer_is_not_waited_for_without_end() {
+        let (commands, _taken) = mpsc::channel(1);
+        let (_said, events) = events();
+        let mut client = Client::new(Link { commands, events });
+        let answer = client.request_within(Command::ListAgents, Duration::from_millis(1)).await;
+        assert_eq!(answer.expect_err("no answer").kind, FailureKind::Unreachable);
+    }
 
     #[test]
     fn an_engine_of_another_version_is_told_apart_from_something_else() {

@@ -36,6 +36,14 @@ pub enum LockError {
     /// An engine of another home has it.
     #[error("an engine with another home runs on this workspace")]
     HeldElsewhere,
+    /// An engine has a folder above or below: both would write the same files.
+    #[error("an engine runs on {}, which shares files with {}", holder.workspace.display(), root.display())]
+    Nested {
+        /// Who has it.
+        holder: Holder,
+        /// What was wanted.
+        root: PathBuf,
+    },
     /// The file cannot be used.
     #[error("the lock file {0} cannot be used")]
     Broken(PathBuf, #[source] io::Error),
@@ -54,6 +62,13 @@ impl From<LockError> for Failure {
             }
             LockError::HeldElsewhere => {
                 failure.hint("it was started with another BENCHDOG_HOME; end that one first")
+            }
+            LockError::Nested { holder: Holder { pid, workspace, .. }, root: _ } => {
+                failure.hint(format!(
+                    "`benchdog --workspace {0} attach` opens it, `benchdog --workspace {0} \
+                     shutdown` ends it (process {pid})",
+                    workspace.display()
+                ))
             }
             LockError::Broken(_, cause) => failure.cause(cause),
         }
@@ -116,7 +131,12 @@ impl WorkspaceLock {
         file.set_len(0).map_err(broken)?;
         file.seek(SeekFrom::Start(0)).map_err(broken)?;
         file.write_all(text.as_bytes()).map_err(broken)?;
-        Ok(Self { file, socket: socket.to_owned(), _root: root_lock })
+        let taken = Self { file, socket: socket.to_owned(), _root: root_lock };
+        // Only now, so that of two that come at the same time each can see the other.
+        match nested(lock_file, root) {
+            Some(holder) => Err(LockError::Nested { holder, root: root.to_owned() }),
+            None => Ok(taken),
+        }
     }
 
     /// Where the engine listens.
@@ -138,6 +158,26 @@ pub fn holder(lock_file: &Path) -> Option<Holder> {
     let mut text = String::new();
     File::open(lock_file).ok()?.take(64 * 1024).read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
+}
+
+/// An engine of this home that lives and has a folder above or below `root`.
+fn nested(lock_file: &Path, root: &Path) -> Option<Holder> {
+    let files = std::fs::read_dir(lock_file.parent()?).ok()?.flatten().map(|entry| entry.path());
+    files
+        .filter(|file| file != lock_file && file.extension().is_some_and(|end| end == "lock"))
+        .filter_map(|file| Some((holder(&file)?, file)))
+        .filter(|(holder, _)| {
+            let other = &holder.workspace;
+            other != root && (other.starts_with(root) || root.starts_with(other))
+        })
+        .find(|(_, file)| is_held(file))
+        .map(|(holder, _)| holder)
+}
+
+/// Whether somebody keeps the file locked. What a dead engine left in it says nothing.
+fn is_held(file: &Path) -> bool {
+    let Ok(file) = File::open(file) else { return false };
+    matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(Errno::WOULDBLOCK))
 }
 
 /// Locks the folder itself. Where the file system cannot do that, the lock file has to do.
@@ -186,6 +226,31 @@ mod tests {
         };
         let _lock = take("one.lock").expect("the lock");
         assert!(matches!(take("two.lock"), Err(LockError::HeldElsewhere)));
+    }
+
+    #[test]
+    fn of_folders_that_contain_each_other_one_has_an_engine() {
+        let home = tempfile::tempdir().expect("a folder");
+        let tree = tempfile::tempdir().expect("a folder");
+        let take = |name: &str, below: &str| {
+            let root = tree.path().join(below);
+            std::fs::create_dir_all(&root).expect("a folder");
+            WorkspaceLock::take(&home.path().join(name), &root, Path::new("/x.sock"))
+        };
+        let inner = take("inner.lock", "repo/src").expect("the lock");
+        let _beside = take("beside.lock", "repo/src2").expect("a folder beside it");
+        match take("outer.lock", "repo") {
+            Err(LockError::Nested { holder, .. }) => {
+                assert!(holder.workspace.starts_with(tree.path().join("repo")));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(take("deep.lock", "repo/src/a"), Err(LockError::Nested { .. })));
+        let left = std::fs::read(home.path().join("inner.lock")).expect("a file");
+        drop((inner, _beside));
+        // As an engine leaves it that is killed.
+        std::fs::write(home.path().join("inner.lock"), left).expect("a file");
+        take("outer.lock", "repo").expect("nobody is there any more");
     }
 
     #[test]

@@ -49,6 +49,11 @@ pub enum Effect {
         /// The claim; the engine's own process is filled in.
         session: SessionId,
     },
+    /// Give up a session that was claimed; the engine's own process is filled in.
+    CloseSession {
+        /// Which one.
+        session: SessionId,
+    },
     /// Start an agent's process.
     Spawn {
         /// Which agent.
@@ -59,6 +64,11 @@ pub enum Effect {
         backend: Backend,
         /// How.
         launch: Box<Launch>,
+    },
+    /// An agent's process is gone: let go of what belonged to it.
+    Release {
+        /// Whose.
+        agent: AgentId,
     },
     /// Give an agent an order.
     Order {

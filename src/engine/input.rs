@@ -138,6 +138,8 @@ pub enum Input {
     SessionOpened {
         /// For which agent.
         agent: AgentId,
+        /// Which session.
+        session: SessionId,
         /// Why not.
         result: Result<(), Failure>,
     },
@@ -148,6 +150,9 @@ pub enum Input {
         /// The answer.
         reply: Reply,
     },
+    /// The history cannot be written, for this reason; or it can again, after so many records were
+    /// lost.
+    Health(Result<u64, Failure>),
     /// The branch was looked up.
     Branch(String),
     /// Sessions of a former engine whose processes are gone.
@@ -209,4 +214,6 @@ pub struct Loaded {
     pub more_before: bool,
     /// The highest item id that was ever used in it.
     pub last_item: u64,
+    /// Prompts that its agent had not read when it ended.
+    pub waiting: Vec<String>,
 }

@@ -17,6 +17,10 @@ pub const COMMANDS: usize = 256;
 /// Bytes of events that may wait for a front end; beyond that it gets a snapshot instead.
 pub const EVENT_BYTES: usize = 8 * 1024 * 1024;
 
+/// Bytes that may wait for a front end in any case: replies, which are never dropped, included.
+/// Beyond that it is taken for gone.
+pub const HARD_BYTES: usize = 8 * EVENT_BYTES;
+
 /// The front end's side.
 #[derive(Debug)]
 pub struct Link {
@@ -79,10 +83,17 @@ impl EventSender {
         // One event alone always fits, however large: a snapshot would be larger still.
         let full = outbox.bytes > 0 && outbox.bytes + bytes > EVENT_BYTES;
         if full && matches!(message, ToClient::Event { .. }) {
-            // Replies are kept: each command has exactly one, whatever else is dropped.
-            outbox.waiting.retain(|(_, kept)| matches!(kept, ToClient::Reply { .. }));
-            outbox.bytes = outbox.waiting.iter().map(|(size, _)| size).sum();
+            // Replies are kept: each command has exactly one, whatever else is dropped. So is a
+            // snapshot, or a bench that is larger than the queue could never be shown.
+            outbox.keep(|kept| matches!(kept, ToClient::Reply { .. } | ToClient::Snapshot(_)));
             return Sent::Overflowed;
+        }
+        if outbox.bytes > 0 && outbox.bytes + bytes > HARD_BYTES {
+            *outbox = Outbox { closed: true, ..Outbox::default() };
+            drop(outbox);
+            self.shared.filled.notify_one();
+            self.shared.drained.notify_one();
+            return Sent::Closed;
         }
         outbox.bytes += bytes;
         let merged = outbox.waiting.back_mut().is_some_and(|(size, last)| {
@@ -98,9 +109,35 @@ impl EventSender {
         Sent::Queued
     }
 
+    /// Queues a snapshot; it takes the place of every event before it, and no room of its own.
+    pub fn restart(&self, snapshot: ToClient) -> Sent {
+        let mut outbox = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        outbox.keep(|kept| matches!(kept, ToClient::Reply { .. }));
+        drop(outbox);
+        self.send(snapshot, 0)
+    }
+
     /// Waits until half of [`EVENT_BYTES`] is free or the front end is gone. For a sender that can
     /// hold its own source back (the client of a socket); the engine never waits.
     pub async fn room(&self) {
+        self.outlook().wait().await;
+    }
+
+    /// Something that can wait for room. Of those of one link one may wait at a time.
+    pub fn outlook(&self) -> Outlook {
+        Outlook { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// Waits for a front end to read.
+#[derive(Debug)]
+pub struct Outlook {
+    shared: Arc<Shared>,
+}
+
+impl Outlook {
+    /// Waits until half of [`EVENT_BYTES`] is free or either end is gone.
+    pub async fn wait(&self) {
         loop {
             {
                 let outbox = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,10 +150,18 @@ impl EventSender {
     }
 }
 
+impl Outbox {
+    fn keep(&mut self, keeps: impl Fn(&ToClient) -> bool) {
+        self.waiting.retain(|(_, message)| keeps(message));
+        self.bytes = self.waiting.iter().map(|(size, _)| size).sum();
+    }
+}
+
 impl Drop for EventSender {
     fn drop(&mut self) {
         self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.shared.filled.notify_one();
+        self.shared.drained.notify_one();
     }
 }
 
@@ -210,6 +255,47 @@ mod tests {
         assert_eq!(receiver.try_recv(), Some(reply));
         assert_eq!(receiver.try_recv(), None);
         assert_eq!(sender.send(text(3, 2, "c"), 1), Sent::Queued);
+    }
+
+    fn snapshot() -> ToClient {
+        let workspace = crate::engine::event::WorkspaceInfo {
+            root: "/w".to_owned(),
+            branch: String::new(),
+            guard: crate::model::agent::GuardLevel::Advisory,
+        };
+        ToClient::Snapshot(Box::new(crate::engine::event::Snapshot {
+            seq: 2,
+            workspace,
+            agents: Vec::new(),
+            asks: Vec::new(),
+            leases: Vec::new(),
+            refused: Vec::new(),
+            layout: None,
+        }))
+    }
+
+    #[test]
+    fn a_snapshot_of_any_size_reaches_the_front_end() {
+        let (sender, mut receiver) = events();
+        assert_eq!(sender.send(text(1, 1, "a"), EVENT_BYTES), Sent::Queued);
+        assert_eq!(sender.restart(snapshot()), Sent::Queued);
+        assert_eq!(sender.send(text(3, 1, "b"), EVENT_BYTES), Sent::Queued);
+        assert_eq!(sender.send(text(4, 2, "c"), 1), Sent::Overflowed);
+        assert_eq!(receiver.try_recv(), Some(snapshot()));
+        assert_eq!(receiver.try_recv(), None);
+    }
+
+    #[tokio::test]
+    async fn a_front_end_that_never_reads_its_replies_is_gone() {
+        let (sender, mut receiver) = events();
+        let reply = || ToClient::Reply { id: 7, reply: Reply::Done };
+        let room = sender.outlook();
+        for _ in 0..HARD_BYTES / EVENT_BYTES {
+            assert_eq!(sender.send(reply(), EVENT_BYTES), Sent::Queued);
+        }
+        assert_eq!(sender.send(reply(), EVENT_BYTES), Sent::Closed);
+        room.wait().await;
+        assert_eq!(receiver.recv().await, None);
     }
 
     #[tokio::test]

@@ -49,25 +49,34 @@ pub(super) fn bench(
 }
 
 /// A stored session, ready to go on in the way that is wanted.
-pub(super) fn session(history: &Path, session: &SessionId, how: Resume) -> Result<Loaded, Failure> {
+pub(super) fn session(
+    history: &Path,
+    root: &Path,
+    session: &SessionId,
+    how: Resume,
+) -> Result<Loaded, Failure> {
     let reader = Reader::open(history)?;
-    let row = reader.session(session)?.ok_or_else(|| {
+    let mut row = reader.session(session)?.ok_or_else(|| {
         Failure::new(FailureKind::Failed, format!("no session {session} is stored"))
             .hint("`benchdog sessions` lists them")
     })?;
-    if let Some(obstacle) = obstacle(&row, &mut Transcripts::default())
-        && how != Resume::FromHistory
-    {
+    if let Some(obstacle) = elsewhere(&row, root) {
+        // Its agent would write where nobody arbitrates.
+        let hint = format!("`benchdog --workspace {} resume {session}`", row.workspace);
+        return Err(Failure::new(FailureKind::Failed, obstacle).hint(hint));
+    }
+    if how == Resume::FromHistory {
+        if !Path::new(&row.cwd).is_dir() {
+            row.cwd = root.to_string_lossy().into_owned();
+        }
+    } else if let Some(obstacle) = obstacle(&row, &mut Transcripts::default()) {
         let hint = "a new session can be fed from the stored history";
         return Err(Failure::new(FailureKind::Failed, obstacle).hint(hint));
     }
-    if !Path::new(&row.cwd).is_dir() {
-        let text = format!("the folder {} is gone", row.cwd);
-        return Err(Failure::new(FailureKind::Failed, text).hint("put it back, then resume"));
-    }
     let page = reader.page(session, None, ITEMS)?;
     let last_item = reader.max_item(session)?.map_or(0, |item| item.0);
-    Ok(Loaded { row, items: page.items, more_before: page.more_before, last_item })
+    let waiting = reader.waiting(session)?;
+    Ok(Loaded { row, items: page.items, more_before: page.more_before, last_item, waiting })
 }
 
 /// Answers a front end's question.
@@ -78,7 +87,15 @@ pub(super) fn answer(
     query: Query,
 ) -> Result<Reply, Failure> {
     match query {
-        Query::Sessions(query) => sessions(history, &query).map(Reply::Sessions),
+        Query::Sessions(query) => {
+            let mut hits = sessions(history, &query)?;
+            for hit in &mut hits {
+                if let Some(obstacle) = elsewhere(&hit.row, root) {
+                    (hit.resumable, hit.obstacle) = (false, Some(obstacle));
+                }
+            }
+            Ok(Reply::Sessions(hits))
+        }
         Query::Benches => benches(history, root).map(Reply::Benches),
         Query::Transcript { session, before, limit } => {
             let page = Reader::open(history)?.page(&session, before, limit.min(PAGE))?;
@@ -127,6 +144,12 @@ fn claude_folder(row: &SessionRow) -> Option<PathBuf> {
     variable("HOME").map(|home| Path::new(&home).join(".claude"))
 }
 
+/// Why a session is no business of the engine of this workspace.
+fn elsewhere(row: &SessionRow, root: &Path) -> Option<String> {
+    let foreign = Path::new(&row.workspace) != root;
+    foreign.then(|| format!("it belongs to the workspace {}", row.workspace))
+}
+
 /// Why a session cannot go on where it stopped.
 fn obstacle(row: &SessionRow, transcripts: &mut Transcripts) -> Option<String> {
     if !Path::new(&row.cwd).is_dir() {
@@ -139,4 +162,74 @@ fn obstacle(row: &SessionRow, transcripts: &mut Transcripts) -> Option<String> {
     // Without any folder nothing can be said against it.
     let kept = claude_folder(row).is_none_or(|folder| transcripts.has(folder, id));
     (!kept).then(|| "Claude Code has deleted its record of this conversation".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::record::Record;
+    use crate::model::agent::AgentSpec;
+    use crate::model::time::Wall;
+    use crate::model::usage::Usage;
+
+    fn stored(workspace: &Path, cwd: &Path) -> (tempfile::TempDir, PathBuf, SessionId) {
+        let home = tempfile::tempdir().unwrap();
+        let history = home.path().join("history.db");
+        let row = SessionRow {
+            id: "s".into(),
+            backend_session_id: None,
+            title: String::new(),
+            workspace: workspace.to_string_lossy().into_owned(),
+            cwd: cwd.to_string_lossy().into_owned(),
+            branch: String::new(),
+            spec: AgentSpec::default(),
+            backend: Backend::Script,
+            agent: "blue".to_owned(),
+            started_at: Wall(0),
+            updated_at: Wall(0),
+            turns: 0,
+            messages: 0,
+            usage: Usage::default(),
+            last_state: String::new(),
+            forked_from: None,
+        };
+        let store = Store::open(&history).unwrap();
+        store.blocking_queue(vec![Record::Session(Box::new(row))]).unwrap();
+        store.close().unwrap();
+        (home, history, "s".into())
+    }
+
+    #[test]
+    fn a_session_of_another_workspace_does_not_go_on_here() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (_home, history, id) = stored(there.path(), there.path());
+        for how in [Resume::Continue, Resume::Fork, Resume::FromHistory] {
+            assert!(session(&history, there.path(), &id, how).is_ok());
+            let hint = session(&history, here.path(), &id, how).unwrap_err().hint.unwrap();
+            assert!(hint.contains(&there.path().display().to_string()), "{hint}");
+        }
+        let store = Store::open(&history).unwrap();
+        let rows = |root: &Path| match answer(
+            &history,
+            root,
+            &store,
+            Query::Sessions(SessionQuery::default()),
+        ) {
+            Ok(Reply::Sessions(rows)) => rows,
+            other => panic!("{other:?}"),
+        };
+        assert!(rows(there.path())[0].resumable);
+        let row = &rows(here.path())[0];
+        assert!(!row.resumable);
+        assert!(row.obstacle.as_ref().unwrap().contains("belongs to the workspace"), "{row:?}");
+    }
+
+    #[test]
+    fn a_session_whose_folder_is_gone_goes_on_from_history_at_the_root() {
+        let here = tempfile::tempdir().unwrap();
+        let (_home, history, id) = stored(here.path(), &here.path().join("gone"));
+        assert!(session(&history, here.path(), &id, Resume::Continue).is_err());
+        let loaded = session(&history, here.path(), &id, Resume::FromHistory).unwrap();
+        assert_eq!(Path::new(&loaded.row.cwd), here.path());
+    }
 }

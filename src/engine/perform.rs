@@ -1,6 +1,6 @@
 //! Does what the engine's state wants done. The only place of the engine that acts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::census::Census;
 use super::command::Reply;
 use super::disk;
+use super::drivers::Drivers;
 use super::effect::{Effect, Query};
 use super::event::Event;
 use super::identity;
@@ -20,7 +21,7 @@ use super::state::State;
 use super::texts::Texts;
 use crate::agent::claude::drive;
 use crate::agent::process::sweep;
-use crate::agent::{Driver, Launch, Order, OrderError, Said};
+use crate::agent::{Launch, Order, Said};
 use crate::arbiter::Disk;
 use crate::history::Store;
 use crate::history::record::{OpenRow, Process, Record};
@@ -39,8 +40,7 @@ pub(super) struct Performer {
     inputs: mpsc::Sender<Input>,
     said: mpsc::Sender<Said>,
     stored: mpsc::Sender<Input>,
-    /// The running agents, each with the start that it is.
-    drivers: HashMap<AgentId, (u64, Driver)>,
+    drivers: Drivers,
     census: Arc<Mutex<Census>>,
     texts: Arc<Texts>,
     files: Jobs,
@@ -69,7 +69,7 @@ impl Performer {
             inputs,
             said,
             stored,
-            drivers: HashMap::new(),
+            drivers: Drivers::default(),
             census: Arc::default(),
             texts,
             files,
@@ -91,6 +91,26 @@ impl Performer {
             census.lock().unwrap_or_else(PoisonError::into_inner).look(&root);
         });
         self.look_up_branch();
+        self.watch_history();
+    }
+
+    /// Tells the state when the history cannot be written, and when it can again.
+    fn watch_history(&self) {
+        let (mut health, inputs) = (self.store.watch(), self.inputs.clone());
+        tokio::spawn(async move {
+            let mut told = None;
+            // It ends with the history's thread.
+            while health.changed().await.is_ok() {
+                let now = health.borrow_and_update().clone();
+                if now.trouble != told {
+                    told.clone_from(&now.trouble);
+                    let input = Input::Health(now.trouble.map_or(Ok(now.lost), Err));
+                    if inputs.send(input).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
     }
 
     pub(super) fn wake_at(&self) -> Option<Mono> {
@@ -118,9 +138,12 @@ impl Performer {
             Effect::Store(record) => self.records.push(record),
             Effect::StoreNow { ticket, records } => self.store_now(ticket, records).await,
             Effect::OpenSession { agent, session } => self.open_session(agent, session),
-            Effect::Spawn { agent, run, backend: _, launch } => {
-                self.spawn(agent, run, &launch).await;
+            Effect::CloseSession { session } => {
+                let (engine_pid, engine_started) = this_engine();
+                self.records.push(Record::Close { session, engine_pid, engine_started });
             }
+            Effect::Release { agent } => self.drivers.release(agent),
+            Effect::Spawn { agent, run, backend: _, launch } => self.spawn(agent, run, launch),
             Effect::Order { agent, order } => self.order(agent, order),
             Effect::Resolve { op, raw, cwd } => {
                 let root = self.root.clone();
@@ -187,14 +210,15 @@ impl Performer {
     }
 
     /// The history takes everything in, then its thread ends.
-    pub(super) async fn close(mut self) {
+    pub(super) async fn close(mut self) -> Result<(), Failure> {
         self.flush().await;
         self.publisher.publish(&Event::Closing);
         let store = self.store;
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
-        if let Ok(Err(error)) = closed {
-            tracing::error!(%error, "the history did not close well");
-        }
+        let Ok(Err(error)) = closed else { return Ok(()) };
+        let failure = Failure::from(error);
+        tracing::error!(%failure, "the history did not close well");
+        Err(failure)
     }
 
     /// Answers once a crash could not undo what the answer acknowledges.
@@ -224,39 +248,40 @@ impl Performer {
     fn open_session(&self, agent: AgentId, session: SessionId) {
         let store = Arc::clone(&self.store);
         self.job(move || {
-            let engine_pid = std::process::id();
+            let (engine_pid, engine_started) = this_engine();
             let row = OpenRow {
-                session,
+                session: session.clone(),
                 engine_pid,
-                engine_started: identity::started(engine_pid).unwrap_or(0),
+                engine_started,
                 agent_pid: None,
                 at: identity::wall(),
             };
             let result = store.open_session(row, identity::is_alive).wait().map_err(Failure::from);
-            Some(Input::SessionOpened { agent, result })
+            Some(Input::SessionOpened { agent, session, result })
         });
     }
 
-    async fn spawn(&mut self, agent: AgentId, run: u64, launch: &Launch) {
-        let started = drive::start(launch, agent, run, self.said.clone()).await;
-        let result = started.map(|driver| {
-            let pid = driver.pid;
-            self.drivers.insert(agent, (run, driver));
-            Some(identity::of(pid))
+    /// Starts a process beside the loop, which goes on deciding meanwhile.
+    fn spawn(&self, agent: AgentId, run: u64, launch: Box<Launch>) {
+        self.drivers.begin(agent, run);
+        let (drivers, said, inputs) =
+            (self.drivers.clone(), self.said.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let started = drive::start(&launch, agent, run, said).await;
+            let result = match started {
+                Ok(driver) => Ok(Some(identity::of(drivers.started(agent, run, driver)))),
+                Err(failure) => {
+                    drivers.failed(agent, run);
+                    Err(failure)
+                }
+            };
+            let _ = inputs.send(Input::Spawned { agent, run, result }).await;
         });
-        self.send(Input::Spawned { agent, run, result });
     }
 
-    fn order(&mut self, agent: AgentId, order: Order) {
-        let Some((run, driver)) = self.drivers.get(&agent) else { return };
-        match driver.try_order(order) {
-            Ok(()) => {}
-            Err(OrderError::Full(_)) => self.send(Input::OrderFailed { agent, run: *run }),
-            Err(error @ OrderError::Gone(_)) => {
-                // Its end is on its way.
-                let text = format!("an order did not reach the agent: {error}");
-                self.publisher.publish(&Event::Noticed { level: Level::Error, text });
-            }
+    fn order(&self, agent: AgentId, order: Order) {
+        if let Some(run) = self.drivers.order(agent, order) {
+            self.send(Input::OrderFailed { agent, run });
         }
     }
 
@@ -295,9 +320,9 @@ impl Performer {
     }
 
     fn load(&self, from: Asker, session: SessionId, how: Resume) {
-        let history = self.history.clone();
+        let (history, root) = (self.history.clone(), self.root.clone());
         self.job(move || {
-            let result = lookup::session(&history, &session, how).map(Box::new);
+            let result = lookup::session(&history, &root, &session, how).map(Box::new);
             Some(Input::Loaded { from, how, result })
         });
     }
@@ -356,6 +381,12 @@ impl Performer {
     }
 }
 
+/// The process of this engine, and when it began.
+fn this_engine() -> (u32, u64) {
+    let pid = std::process::id();
+    (pid, identity::started(pid).unwrap_or(0))
+}
+
 fn answer(inputs: &mpsc::Sender<Input>, input: Option<Input>) {
     if let Some(input) = input {
         // The loop may have ended meanwhile; then nobody wants to know.
@@ -368,6 +399,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::agent::Driver;
 
     fn performer(places: usize) -> (Performer, mpsc::Receiver<Input>, mpsc::Receiver<Input>) {
         let home = tempfile::tempdir().unwrap().keep();
@@ -400,7 +432,8 @@ mod tests {
         let (mut performer, mut results, _durable) = performer(1);
         let (orders, _unread) = mpsc::channel(1);
         let driver = Driver::new(1, orders, CancellationToken::new(), tokio::spawn(async {}));
-        performer.drivers.insert(AgentId(1), (7, driver));
+        performer.drivers.begin(AgentId(1), 7);
+        performer.drivers.started(AgentId(1), 7, driver);
         for _ in 0..2 {
             performer.order(AgentId(1), Order::Interrupt);
         }

@@ -63,10 +63,9 @@ impl Publisher {
 
     /// Sends the state of things to one front end, which listens from now on.
     pub(super) fn subscribe(&mut self, id: ClientId, snapshot: Snapshot) {
-        let bytes = snapshot.agents.iter().flat_map(|agent| &agent.items).map(Item::bytes).sum();
         if let Some(client) = self.clients.get_mut(&id) {
             client.listens = true;
-            client.events.send(ToClient::Snapshot(Box::new(snapshot)), bytes);
+            client.events.restart(ToClient::Snapshot(Box::new(snapshot)));
         }
     }
 
@@ -79,8 +78,9 @@ impl Publisher {
         } else {
             FRAME_BYTES
         };
-        if let Some(client) = self.clients.get(&to.client) {
-            client.events.send(ToClient::Reply { id: to.id, reply }, bytes);
+        let Some(client) = self.clients.get(&to.client) else { return };
+        if client.events.send(ToClient::Reply { id: to.id, reply }, bytes) == Sent::Closed {
+            self.clients.remove(&to.client);
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::event::ToEngine;
 use super::input::{Asker, ClientId, Input};
 use super::jobs::Jobs;
-use super::link::{self, COMMANDS, EventSender, Link};
+use super::link::{self, COMMANDS, EventSender, Link, Outlook};
 use super::perform::Performer;
 use super::state::{Setup, State};
 use crate::agent::Said;
@@ -19,6 +19,7 @@ use crate::agent::process::sweep;
 use crate::arbiter::Table;
 use crate::history::Store;
 use crate::history::record::Process;
+use crate::model::failure::Failure;
 use crate::model::id::SessionId;
 use crate::model::time::{Mono, Now, Wall};
 
@@ -66,7 +67,7 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Engine {
     doors: mpsc::Sender<Door>,
-    ended: Option<oneshot::Receiver<()>>,
+    ended: Option<oneshot::Receiver<Result<(), Failure>>>,
 }
 
 /// Makes links to a running engine; can be cloned and sent.
@@ -87,9 +88,9 @@ impl Engine {
         let (doors, incoming) = mpsc::channel(DOORS);
         let (done, ended) = oneshot::channel();
         tokio::spawn(async move {
-            serve(parts, incoming).await;
+            let end = serve(parts, incoming).await;
             // Nobody may be waiting for the end, which is fine.
-            let _ = done.send(());
+            let _ = done.send(end);
         });
         Self { doors, ended: Some(ended) }
     }
@@ -99,11 +100,12 @@ impl Engine {
         Connector { doors: self.doors.clone() }
     }
 
-    /// Waits until the engine has ended.
-    pub async fn ended(&mut self) {
-        if let Some(ended) = self.ended.take() {
-            // An error means that the task is gone, which is an end as well.
-            let _ = ended.await;
+    /// Waits until the engine has ended. An error says what could not be stored.
+    pub async fn ended(&mut self) -> Result<(), Failure> {
+        match self.ended.take() {
+            // Without a word the task is gone, which is an end as well.
+            Some(ended) => ended.await.unwrap_or(Ok(())),
+            None => Ok(()),
         }
     }
 }
@@ -134,7 +136,7 @@ impl Clock {
     }
 }
 
-async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
+async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Failure> {
     let clock = Clock { start: Instant::now() };
     let (inputs, mut results) = mpsc::channel::<Input>(INPUTS);
     let (said, mut words) = mpsc::channel::<Said>(SAID);
@@ -153,13 +155,24 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
     loop {
         let due = performer.wake_at().map(|at| clock.start + Duration::from_millis(at.0));
         let mut batch = Vec::new();
+        // The queues may never be empty; what is due is due all the same.
+        match overdue(Instant::now(), due, farewell) {
+            Overdue::Farewell => break,
+            Overdue::Tick => {
+                performer.woken();
+                batch.push(Input::Tick);
+            }
+            Overdue::Nothing => {}
+        }
         tokio::select! {
             biased;
+            () = std::future::ready(()), if !batch.is_empty() => {}
             Some(door) = doors.recv() => {
                 let id = ClientId(next_client);
                 next_client += 1;
+                let room = door.events.outlook();
                 performer.publisher.add(id, door.events);
-                clients.spawn(forward(id, door.commands, asked.clone()));
+                clients.spawn(forward(id, door.commands, room, asked.clone()));
             }
             Some(input) = durable.recv() => batch.push(input),
             Some((client, command)) = commands.recv() => match command {
@@ -207,7 +220,25 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) {
             farewell = Some(Instant::now() + FAREWELL);
         }
     }
-    performer.close().await;
+    performer.close().await
+}
+
+/// What is due before anything else is looked at.
+#[derive(Debug, PartialEq, Eq)]
+enum Overdue {
+    Farewell,
+    Tick,
+    Nothing,
+}
+
+fn overdue(now: Instant, tick: Option<Instant>, farewell: Option<Instant>) -> Overdue {
+    if farewell.is_some_and(|at| at <= now) {
+        Overdue::Farewell
+    } else if tick.is_some_and(|at| at <= now) {
+        Overdue::Tick
+    } else {
+        Overdue::Nothing
+    }
 }
 
 /// Takes leave of processes that agents left to us, whenever one of our children has ended.
@@ -229,13 +260,16 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-/// Carries one front end's commands into the loop, and word of its end.
+/// Carries one front end's commands into the loop, and word of its end. A front end that does not
+/// read its answers is not asked for more.
 async fn forward(
     id: ClientId,
     mut commands: mpsc::Receiver<ToEngine>,
+    room: Outlook,
     asked: mpsc::Sender<(ClientId, Option<ToEngine>)>,
 ) {
     while let Some(command) = commands.recv().await {
+        room.wait().await;
         if asked.send((id, Some(command))).await.is_err() {
             return;
         }
@@ -251,6 +285,16 @@ mod tests {
     use crate::engine::command::Command;
     use crate::engine::event::{Event, ToClient};
 
+    #[test]
+    fn what_is_due_does_not_wait_for_empty_queues() {
+        let now = Instant::now();
+        let later = Some(now + Duration::from_secs(1));
+        assert_eq!(overdue(now, None, None), Overdue::Nothing);
+        assert_eq!(overdue(now, later, later), Overdue::Nothing);
+        assert_eq!(overdue(now, Some(now), later), Overdue::Tick);
+        assert_eq!(overdue(now, Some(now), Some(now)), Overdue::Farewell);
+    }
+
     #[tokio::test]
     async fn the_end_is_announced_once() {
         let home = tempfile::tempdir().unwrap();
@@ -263,7 +307,7 @@ mod tests {
         while let Some(message) = link.events.recv().await {
             ends += usize::from(matches!(message, ToClient::Event { event: Event::Closing, .. }));
         }
-        engine.ended().await;
+        engine.ended().await.unwrap();
         assert_eq!(ends, 1);
     }
 }

@@ -11,7 +11,8 @@ use super::update::writes::Op;
 use crate::arbiter::Table;
 use crate::config::settings::Settings;
 use crate::history::record::{Process, Record};
-use crate::model::agent::{AgentInfo, AgentSpec};
+use crate::model::agent::{AgentInfo, AgentSpec, QueuedPrompt};
+use crate::model::failure::Failure;
 use crate::model::id::{AgentId, AskId, CallId, IdSource, OpId, RequestId, SessionId};
 use crate::model::lease::{LeaseInfo, Owner};
 use crate::model::path::{Hash, WorkPath};
@@ -69,6 +70,10 @@ pub(super) struct Agent {
     pub(super) background: BTreeMap<String, String>,
     /// Who waits to hear that it started.
     pub(super) starter: Option<Asker>,
+    /// Whether its session was opened for it here, so that it is its own to close.
+    pub(super) opened: bool,
+    /// The prompt that it was given and that it has not shown to have read.
+    pub(super) sent: Option<QueuedPrompt>,
     /// Whether it goes off the bench once its process is gone.
     pub(super) leaving: bool,
     /// The cost that this run of its process reported last.
@@ -79,6 +84,15 @@ pub(super) struct Agent {
     pub(super) fork: bool,
     /// The row as front ends last saw it, so that only changes are published.
     pub(super) shown: Option<AgentInfo>,
+}
+
+/// What became of the sessions of a bench that is being resumed.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    /// How many are not known yet.
+    pub(super) left: usize,
+    pub(super) agents: Vec<AgentId>,
+    pub(super) failures: Vec<Failure>,
 }
 
 /// What happens once records are durable.
@@ -138,6 +152,10 @@ pub struct State {
     pub(super) closing: bool,
     /// Whether it was said that the tree is too large to be looked over.
     pub(super) blind: bool,
+    /// Benches that are being resumed, by who asked.
+    pub(super) gathering: HashMap<Asker, Gathering>,
+    /// Why the history cannot be written now.
+    pub(super) trouble: Option<Failure>,
     /// Monotonic and wall time of one moment, to turn one into the other.
     pub(super) epoch: Now,
     pub(super) wake_at: Option<Mono>,
@@ -174,6 +192,8 @@ impl State {
             layout: None,
             closing: false,
             blind: false,
+            gathering: HashMap::new(),
+            trouble: None,
             epoch: now,
             wake_at: None,
         }

@@ -1,6 +1,6 @@
 //! Texts of file states that agents were shown: needed to tell what changed since.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use crate::history::record::Record;
 use crate::history::{Reader, Store};
 use crate::model::path::{Hash, WorkPath};
 
-/// Bytes of texts that are kept in memory; the oldest go first.
+/// Bytes of texts that are kept in memory; those that nobody wanted for longest go first.
 const MEMORY: usize = 32 * 1024 * 1024;
 
 /// Larger texts are not stored: a rebase after a restart is not worth it.
@@ -24,9 +24,34 @@ pub(super) struct Texts {
 
 #[derive(Debug, Default)]
 struct Kept {
-    texts: HashMap<Hash, Arc<str>>,
-    order: VecDeque<Hash>,
+    texts: HashMap<Hash, (Arc<str>, u64)>,
+    /// By when they were wanted last.
+    order: BTreeMap<u64, Hash>,
+    wanted: u64,
     bytes: usize,
+}
+
+impl Kept {
+    fn find(&mut self, hash: Hash) -> Option<Arc<str>> {
+        let (text, at) = self.texts.get_mut(&hash)?;
+        self.wanted += 1;
+        self.order.remove(at);
+        self.order.insert(self.wanted, hash);
+        *at = self.wanted;
+        Some(Arc::clone(text))
+    }
+
+    fn add(&mut self, hash: Hash, text: &Arc<str>) {
+        self.wanted += 1;
+        self.texts.insert(hash, (Arc::clone(text), self.wanted));
+        self.order.insert(self.wanted, hash);
+        self.bytes += text.len();
+        while self.bytes > MEMORY
+            && let Some((_, old)) = self.order.pop_first()
+        {
+            self.bytes -= self.texts.remove(&old).map_or(0, |(text, _)| text.len());
+        }
+    }
 }
 
 impl Texts {
@@ -40,21 +65,14 @@ impl Texts {
         let Disk::File { hash, text: Some(text) } = disk else { return };
         {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.texts.contains_key(hash) {
+            if kept.find(*hash).is_some() {
                 return;
             }
-            kept.texts.insert(*hash, Arc::clone(text));
-            kept.order.push_back(*hash);
-            kept.bytes += text.len();
-            while kept.bytes > MEMORY
-                && let Some(old) = kept.order.pop_front()
-            {
-                kept.bytes -= kept.texts.remove(&old).map_or(0, |text| text.len());
-            }
+            kept.add(*hash, text);
         }
         if text.len() <= STORED && !may_be_secret(path) {
             let bytes = text.as_bytes().to_vec();
-            if let Err(error) = store.blocking_queue(vec![Record::Blob { hash: *hash, bytes }]) {
+            if let Err(error) = store.queue_if_room(vec![Record::Blob { hash: *hash, bytes }]) {
                 // Without it a stale write is refused where it might have been rebased.
                 tracing::warn!(%error, "the text of {path} is not stored");
             }
@@ -64,8 +82,8 @@ impl Texts {
     /// The text with this hash, if it is still known.
     pub(super) fn find(&self, hash: Hash) -> Option<Arc<str>> {
         let known = {
-            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.texts.get(&hash).map(Arc::clone)
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.find(hash)
         };
         known.or_else(|| {
             let bytes = Reader::open(&self.history).ok()?.blob(hash).ok()??;
@@ -76,8 +94,37 @@ impl Texts {
 
 /// Whether a file's name says that its content is nobody's business.
 fn may_be_secret(path: &WorkPath) -> bool {
-    let name = path.name();
-    name.starts_with(".env")
-        || name.starts_with("id_")
+    let name = path.name().to_lowercase();
+    [".env", "id_", ".npmrc", ".netrc", "_netrc", ".pypirc", "credentials"]
+        .iter()
+        .any(|start| name.starts_with(start))
         || [".pem", ".key", ".p12", ".pfx"].iter().any(|end| name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_again_and_again_stays() {
+        let mut kept = Kept::default();
+        let text: Arc<str> = "x".repeat(MEMORY / 4).into();
+        let hash = |n: u8| Hash::of(&[n]);
+        for n in 0..10 {
+            kept.add(hash(n), &text);
+            assert!(kept.find(hash(0)).is_some(), "forgotten after {n} others");
+        }
+        assert!(kept.find(hash(5)).is_none());
+        assert!(kept.bytes <= MEMORY && kept.order.len() == kept.texts.len());
+    }
+
+    #[test]
+    fn names_of_secrets_are_known_however_they_are_written() {
+        for name in [".env", "a/.ENV.local", "ID_RSA", ".npmrc", "b/.netrc", "Credentials.json"] {
+            assert!(may_be_secret(&WorkPath::parse(name).unwrap()), "{name}");
+        }
+        for name in ["environment.md", "src/keys.rs", "idea.txt"] {
+            assert!(!may_be_secret(&WorkPath::parse(name).unwrap()), "{name}");
+        }
+    }
 }

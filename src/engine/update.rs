@@ -6,6 +6,7 @@ mod calls;
 mod commands;
 pub(super) mod decisions;
 mod locks;
+mod prompts;
 mod reports;
 mod sessions;
 pub(super) mod shell;
@@ -41,7 +42,10 @@ impl State {
             },
             Input::Loaded { from, how, result } => self.loaded(step, from, how, result),
             Input::BenchLoaded { from, result } => self.bench_loaded(step, from, result),
-            Input::SessionOpened { agent, result } => self.session_opened(step, agent, result),
+            Input::SessionOpened { agent, session, result } => {
+                self.session_opened(step, agent, session, result);
+            }
+            Input::Health(health) => self.health(step, health),
             Input::Answered { from, reply } => step.out.push(Effect::Reply { to: from, reply }),
             Input::Branch(branch) => {
                 if self.setup.workspace.branch != branch {

@@ -87,6 +87,12 @@ pub enum StoreError {
         /// Which file.
         path: PathBuf,
     },
+    /// An older benchdog still writes it, which the new form would break.
+    #[error("the history {} is in use by an older benchdog", path.display())]
+    InUse {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The disk or the system failed.
     #[error("the history {} cannot be reached", path.display())]
     Io {
@@ -113,6 +119,14 @@ pub enum StoreError {
     Rejected {
         /// Why.
         detail: String,
+    },
+    /// The history was closed without some of what it should have stored.
+    #[error("{records} records of the history are lost")]
+    Lost {
+        /// How many.
+        records: u64,
+        /// Why, as far as it is known.
+        why: String,
     },
     /// More urgent records wait than the queue may hold.
     #[error("the disk of the history does not keep up")]
@@ -177,7 +191,9 @@ impl StoreError {
             | Self::ReadOnly { .. }
             | Self::Full { .. }
             | Self::Locked { .. }
+            | Self::InUse { .. }
             | Self::Io { .. }
+            | Self::Lost { .. }
             | Self::Overfull
             | Self::Closed => false,
         }
@@ -204,6 +220,10 @@ impl StoreError {
             }
             Self::Full { .. } => "make room; what waits is stored then".to_owned(),
             Self::Locked { .. } => "end the program that has it open, or wait for it".to_owned(),
+            Self::InUse { .. } => {
+                "end the other engine (`benchdog shutdown` in its workspace), then start again"
+                    .to_owned()
+            }
             Self::AlreadyOpen { .. } => {
                 "`benchdog attach` goes there; a fork can be opened beside it".to_owned()
             }
@@ -211,6 +231,7 @@ impl StoreError {
             Self::Missing { .. }
             | Self::Io { .. }
             | Self::Rejected { .. }
+            | Self::Lost { .. }
             | Self::Overfull
             | Self::Closed => return None,
         })
@@ -222,6 +243,7 @@ impl StoreError {
             Self::Damaged { detail, .. }
             | Self::ReadOnly { detail, .. }
             | Self::Io { detail, .. }
+            | Self::Lost { why: detail, .. }
             | Self::Rejected { detail } => Some(detail),
             Self::NewerSchema { .. }
             | Self::OlderSchema { .. }
@@ -231,6 +253,7 @@ impl StoreError {
             | Self::NotAFile { .. }
             | Self::Full { .. }
             | Self::Locked { .. }
+            | Self::InUse { .. }
             | Self::AlreadyOpen { .. }
             | Self::NoSession(_)
             | Self::Overfull
@@ -253,9 +276,11 @@ impl From<&StoreError> for Failure {
             | StoreError::ReadOnly { .. }
             | StoreError::Full { .. }
             | StoreError::Locked { .. }
+            | StoreError::InUse { .. }
             | StoreError::Io { .. }
             | StoreError::AlreadyOpen { .. }
             | StoreError::NoSession(_)
+            | StoreError::Lost { .. }
             | StoreError::Overfull
             | StoreError::Closed => FailureKind::Failed,
         };

@@ -57,6 +57,10 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
     if lock.alone && !lock.was_closed_properly(path) {
         quick_check(&mut conn, path)?;
     }
+    let found = version(&conn).map_err(fail)?;
+    if (1..known()).contains(&found) && !lock.alone {
+        return Err(StoreError::InUse { path: path.to_owned() });
+    }
     conn.set_db_config(keep, false).map_err(fail)?;
     settle(&mut conn, path)?;
     let mut pen = Pen::new(conn, path);

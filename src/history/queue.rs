@@ -1,7 +1,8 @@
 //! The queue in front of the writing thread.
 //!
 //! - It has a bound ([`QUEUE_BYTES`] unless told otherwise); who brings more waits until the disk
-//!   has caught up.
+//!   has caught up. While the disk fails nobody waits: what was said is dropped then and counted,
+//!   the rest is kept up to twice the bound.
 //! - It has two lanes. What the arbiter needs (leases, decisions, contents) never waits behind the
 //!   lines of a talkative agent. No row of one lane speaks of a row of the other, and within a
 //!   lane the order of arrival is kept.
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use self::entry::{Done, Task, Ticket, is_fast, size};
+use self::entry::{Done, Task, Ticket, is_fast, is_talk, size};
 use super::error::StoreError;
 use super::record::Record;
 
@@ -80,6 +81,10 @@ struct State {
     /// A task at the head of the slow lane had to let records go first once.
     task_waited: bool,
     closing: bool,
+    /// Nothing can be stored now, so that waiting for room is waiting for nothing.
+    failing: bool,
+    /// Records that were dropped because nothing could be stored and there was no room.
+    dropped: u64,
 }
 
 #[derive(Default)]
@@ -189,14 +194,38 @@ impl Queue {
         }
         // A batch larger than the whole queue goes alone.
         if state.bytes > 0 && state.bytes + bytes > self.most {
-            return Err(NotTaken::Full(records));
-        }
-        state.bytes += bytes;
-        for (record, bytes) in records.into_iter().zip(sizes) {
-            state.lane(&record).push(Entry::One(record, bytes));
+            if !state.failing {
+                return Err(NotTaken::Full(records));
+            }
+            for (record, bytes) in records.into_iter().zip(sizes) {
+                state.push_or_drop(record, bytes, self.most);
+            }
+        } else {
+            for (record, bytes) in records.into_iter().zip(sizes) {
+                state.push(record, bytes);
+            }
         }
         self.pushed(state);
         Ok(())
+    }
+
+    /// Says whether anything can be stored at all. Nobody waits for room while nothing can.
+    pub(super) fn fails(&self, failing: bool) {
+        self.lock().failing = failing;
+        self.make_room();
+    }
+
+    /// How many records were dropped because nothing could be stored.
+    pub(super) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// Queues records that nobody waits for, unless there is no room.
+    pub(super) fn push_if_room(&self, records: Vec<Record>) -> Result<(), StoreError> {
+        self.push(records).map_err(|not| match not {
+            NotTaken::Full(_) => StoreError::Overfull,
+            NotTaken::Closed => StoreError::Closed,
+        })
     }
 
     /// Queues records that nobody waits for; blocks while there is no room.
@@ -210,7 +239,10 @@ impl Queue {
             let wanted: usize = records.iter().map(size).sum();
             let state = self.lock();
             let full = |state: &mut State| {
-                !state.closing && state.bytes > 0 && state.bytes + wanted > self.most
+                !state.closing
+                    && !state.failing
+                    && state.bytes > 0
+                    && state.bytes + wanted > self.most
             };
             drop(self.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner));
         }
@@ -356,7 +388,7 @@ impl Queue {
         state.closing = true;
         let mut left: Vec<Entry> = state.fast.entries.drain(..).collect();
         left.extend(state.slow.entries.drain(..));
-        *state = State { closing: true, ..State::default() };
+        *state = State { closing: true, dropped: state.dropped, ..State::default() };
         drop(state);
         self.make_room();
         left.iter().map(|entry| entry.records().len()).sum()
@@ -394,6 +426,20 @@ impl Queue {
 }
 
 impl State {
+    fn push(&mut self, record: Record, bytes: usize) {
+        self.bytes += bytes;
+        self.lane(&record).push(Entry::One(record, bytes));
+    }
+
+    fn push_or_drop(&mut self, record: Record, bytes: usize, most: usize) {
+        let room = if is_talk(&record) { most } else { 2 * most };
+        if self.bytes + bytes > room {
+            self.dropped += 1;
+        } else {
+            self.push(record, bytes);
+        }
+    }
+
     fn lane(&mut self, record: &Record) -> &mut Lane {
         if is_fast(record) { &mut self.fast } else { &mut self.slow }
     }

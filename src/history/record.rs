@@ -99,10 +99,21 @@ pub enum Record {
     Bench(BenchRow),
     /// An engine opens a session, so that no other engine resumes it.
     Open(OpenRow),
-    /// An engine has closed a session.
+    /// An engine has closed a session; another one's hold on it stays.
     Close {
         /// Which session.
         session: SessionId,
+        /// The engine's process.
+        engine_pid: u32,
+        /// When that process began.
+        engine_started: u64,
+    },
+    /// The prompts that a session's agent has not read yet are these.
+    Waiting {
+        /// Whose.
+        session: SessionId,
+        /// The prompts, the oldest first.
+        prompts: Vec<String>,
     },
 }
 

@@ -72,6 +72,11 @@ impl Store {
         self.queue.push_blocking(records)
     }
 
+    /// Like [`Store::queue`], but refuses what has no room instead of waiting.
+    pub fn queue_if_room(&self, records: Vec<Record>) -> Result<(), StoreError> {
+        self.queue.push_if_room(records)
+    }
+
     /// Stores records as soon as the disk allows and then calls `done`, on the writing thread, so
     /// it must be quick. Never waits and never fails silently: if the records cannot be stored
     /// now, `done` gets the reason and they are not stored later.
@@ -152,9 +157,8 @@ impl Store {
         closed?;
         let health = self.health();
         if health.lost > 0 {
-            let trouble = health.trouble.map_or(String::new(), |failure| failure.message);
-            let detail = format!("{} records were not stored: {trouble}", health.lost);
-            return Err(StoreError::Io { path: self.path.clone(), detail });
+            let why = health.trouble.map_or(String::new(), |failure| failure.message);
+            return Err(StoreError::Lost { records: health.lost, why });
         }
         Ok(())
     }

@@ -42,7 +42,8 @@ pub struct Health {
     pub trouble: Option<Failure>,
     /// Records that could not be stored as they are and were left out.
     pub rejected: u64,
-    /// Records that were still waiting when the history was closed.
+    /// Records that were dropped while nothing could be stored, or were still waiting when the
+    /// history was closed.
     pub lost: u64,
 }
 
@@ -166,6 +167,7 @@ impl Scribe {
         }
         self.queue.settled(&jobs);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.queue.fails(true);
         self.health.send_if_modified(|health| {
             let news = health.trouble.as_ref() != Some(&failure);
             if news {
@@ -183,7 +185,15 @@ impl Scribe {
 
     fn well(&mut self) {
         self.pause = FIRST_PAUSE;
-        self.health.send_if_modified(|health| health.trouble.take().is_some());
+        if self.health.borrow().trouble.is_none() {
+            return;
+        }
+        self.queue.fails(false);
+        let lost = self.queue.dropped();
+        self.health.send_modify(|health| {
+            health.trouble = None;
+            health.lost = lost;
+        });
     }
 
     /// Whether closing has tried long enough on a disk that does not take it.
@@ -243,6 +253,7 @@ struct Abandon(Arc<Queue>, watch::Sender<Health>);
 impl Drop for Abandon {
     fn drop(&mut self) {
         let lost = self.0.abandon();
+        self.1.send_modify(|health| health.lost = self.0.dropped());
         if lost > 0 {
             tracing::error!(lost, "records of the history could not be stored before its end");
             let lost = u64::try_from(lost).unwrap_or(u64::MAX);

@@ -137,10 +137,10 @@ impl Pen {
             ),
             Record::Bench(row) => self.bench(row),
             Record::Open(row) => self.opened(row),
-            Record::Close { session } => {
-                let n = self.number(session)?;
-                self.run("DELETE FROM opened WHERE session = ?1", [n])
+            Record::Close { session, engine_pid, engine_started } => {
+                self.closed(session, *engine_pid, *engine_started)
             }
+            Record::Waiting { session, prompts } => self.waiting(session, prompts),
         }
     }
 

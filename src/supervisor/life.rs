@@ -301,6 +301,11 @@ impl Life {
         !matches!(self.phase, Phase::New | Phase::Gone)
     }
 
+    /// Whether it was never wanted to start.
+    pub fn is_new(&self) -> bool {
+        self.phase == Phase::New
+    }
+
     fn opened(&self, count: usize) -> usize {
         if self.lives() { count.saturating_add(1) } else { 0 }
     }

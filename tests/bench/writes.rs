@@ -98,7 +98,7 @@ async fn measure(plan: Plan) {
     let took = begun.elapsed();
     let mut link = engine.connector().connect();
     call(&mut link, 1, Command::Shutdown).await;
-    engine.ended().await;
+    engine.ended().await.unwrap();
     for log in &mut logs {
         log.lost += log.last.iter().filter(|(path, line)| !stands(path, line)).count() as u64;
     }

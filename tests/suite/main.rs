@@ -28,4 +28,5 @@ mod screen;
 mod script_agent;
 mod script_flow;
 mod script_races;
+mod sessions;
 mod tidy;

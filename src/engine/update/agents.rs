@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::prompts::title_of;
 use crate::agent::{Launch, Order};
 use crate::arbiter;
-use crate::engine::command::Reply;
 use crate::engine::effect::Effect;
 use crate::engine::event::Event;
 use crate::engine::fold::Fold;
 use crate::engine::input::Asker;
 use crate::engine::state::{Agent, State, Step};
-use crate::history::record::{Process, Record};
-use crate::model::agent::{AgentInfo, AgentSpec, AgentState, Backend, QueuedPrompt};
+use crate::history::record::Process;
+use crate::model::agent::{AgentInfo, AgentSpec, AgentState, Backend};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, SessionId};
 use crate::model::permission::PermissionMode;
 use crate::model::session::SessionRow;
-use crate::model::transcript::{Level, Speaker};
+use crate::model::transcript::Level;
 use crate::model::usage::Usage;
 use crate::supervisor::life::{self, Life, Limits};
 
@@ -27,18 +27,12 @@ const NAMES: [&str; 16] = [
     "mint", "plum", "rust", "sky", "moss",
 ];
 
-/// Characters of a prompt that make a title.
-const TITLE: usize = 80;
-
-/// Prompts that may wait for one agent; more are refused.
-const QUEUE: usize = 100;
-
 impl State {
     pub(in crate::engine) fn agent(&self, id: AgentId) -> Result<&Agent, Failure> {
         self.agents.get(&id).ok_or_else(|| no_agent(id))
     }
 
-    fn agent_mut(&mut self, id: AgentId) -> Result<&mut Agent, Failure> {
+    pub(super) fn agent_mut(&mut self, id: AgentId) -> Result<&mut Agent, Failure> {
         self.agents.get_mut(&id).ok_or_else(|| no_agent(id))
     }
 
@@ -48,6 +42,7 @@ impl State {
         from: Asker,
         mut spec: AgentSpec,
     ) -> Result<(), Failure> {
+        self.check_history()?;
         if let Some(settings) = &self.setup.settings {
             spec = settings.complete(spec);
             let most = settings.limits.agents;
@@ -139,6 +134,8 @@ impl State {
             next_prompt: 0,
             background: std::collections::BTreeMap::new(),
             starter,
+            opened: false,
+            sent: None,
             leaving: false,
             reported_usd: None,
             wake: None,
@@ -155,12 +152,24 @@ impl State {
         &mut self,
         step: &mut Step,
         id: AgentId,
+        session: SessionId,
         result: Result<(), Failure>,
     ) {
-        let Some(agent) = self.agents.get(&id) else { return };
+        let agent = self.agents.get_mut(&id).filter(|agent| agent.row.id == session);
+        let Some(agent) = agent else {
+            // Whom it was opened for is off the bench, or in another conversation.
+            if result.is_ok() {
+                step.out.push(Effect::CloseSession { session });
+            }
+            return;
+        };
         let running = agent.life.lives();
         match result {
             Ok(()) => {
+                agent.opened = true;
+                if self.closing && !running {
+                    return self.drop_unstarted(step, id, shutting_down());
+                }
                 self.store_session(step, id);
                 self.store_bench(step);
                 if !running {
@@ -171,6 +180,14 @@ impl State {
                 step.publish(Event::Noticed { level: Level::Error, text: failure.to_string() });
             }
             Err(failure) => self.drop_unstarted(step, id, failure),
+        }
+    }
+
+    /// Lets other engines have an agent's session, if this one opened it for that agent.
+    pub(super) fn close_session(&mut self, step: &mut Step, id: AgentId) {
+        let Some(agent) = self.agents.get_mut(&id) else { return };
+        if std::mem::take(&mut agent.opened) {
+            step.out.push(Effect::CloseSession { session: agent.row.id.clone() });
         }
     }
 
@@ -232,10 +249,12 @@ impl State {
         let Some(agent) = self.agents.get_mut(&id).filter(|agent| agent.run == run) else { return };
         match result {
             Ok(process) => {
+                // It may have ended already.
+                let process = process.filter(|_| agent.life.lives());
                 agent.info.pid = process.as_ref().map(|process| process.pid);
                 agent.process = process;
                 if let Some(to) = agent.starter.take() {
-                    step.out.push(Effect::ReplyStored { to, reply: Reply::Agent(id) });
+                    self.answer_starter(step, to, Ok(id));
                 }
                 self.show(step, id);
             }
@@ -243,6 +262,7 @@ impl State {
             Err(failure) => {
                 let trouble = failure.to_string();
                 self.live(step, id, life::Event::Exited { expected: false, trouble });
+                self.without_process(step, id);
             }
         }
     }
@@ -261,16 +281,20 @@ impl State {
         self.live(step, id, life::Event::StopWanted);
     }
 
-    /// Takes an agent off the bench that never ran, and says why.
-    fn drop_unstarted(&mut self, step: &mut Step, id: AgentId, failure: Failure) {
+    /// Takes an agent off the bench that never ran, and says why. Its session is left alone if it
+    /// was not opened here: another agent, or another engine, may be working in it.
+    pub(super) fn drop_unstarted(&mut self, step: &mut Step, id: AgentId, failure: Failure) {
+        let opened = self.agents.get(&id).is_some_and(|agent| agent.opened);
+        self.close_session(step, id);
         let Some(agent) = self.agents.remove(&id) else { return };
-        step.store(Record::Close { session: agent.row.id.clone() });
-        self.decide(step, arbiter::Input::Gone { session: agent.row.id });
+        if opened {
+            self.decide(step, arbiter::Input::Gone { session: agent.row.id });
+        }
         if agent.shown.is_some() {
             step.publish(Event::AgentRemoved { agent: id });
         }
         match agent.starter {
-            Some(to) => step.out.push(Effect::Reply { to, reply: Reply::Failed(failure) }),
+            Some(to) => self.answer_starter(step, to, Err(failure)),
             None => {
                 let text = failure.to_string();
                 step.publish(Event::Noticed { level: Level::Error, text });
@@ -279,76 +303,15 @@ impl State {
         self.end_if_done(step);
     }
 
-    pub(super) fn send(
-        &mut self,
-        step: &mut Step,
-        id: AgentId,
-        text: String,
-    ) -> Result<(), Failure> {
-        if text.trim().is_empty() {
-            return Err(Failure::new(FailureKind::Usage, "the prompt is empty"));
+    /// What follows once an agent has no process any more.
+    pub(super) fn without_process(&mut self, step: &mut Step, id: AgentId) {
+        let Some(agent) = self.agents.get(&id) else { return };
+        if agent.leaving {
+            self.take_off(step, id);
+        } else if self.closing {
+            self.close_session(step, id);
         }
-        let agent = self.agent_mut(id)?;
-        if agent.info.queue.len() >= QUEUE {
-            let text = format!("{QUEUE} prompts wait for {} already", agent.info.name);
-            return Err(Failure::new(FailureKind::Failed, text).hint("take some back first"));
-        }
-        let first = agent.info.title.is_empty();
-        if first {
-            agent.info.title = title_of(&text);
-        }
-        let (session, name) = (agent.row.id.clone(), agent.info.name.clone());
-        let task = agent.info.title.clone();
-        let dead = agent.life.state() == AgentState::Dead;
-        self.enqueue(step, id, text);
-        if first {
-            self.decide(step, arbiter::Input::Named { session, name, task });
-            self.store_session(step, id);
-        }
-        if dead {
-            // Somebody who writes to an ended agent wants it to go on.
-            self.live(step, id, life::Event::RestartWanted);
-        }
-        self.show(step, id);
-        Ok(())
-    }
-
-    /// Puts a prompt behind those that wait; it is sent when the agent is free.
-    pub(super) fn enqueue(&mut self, step: &mut Step, id: AgentId, text: String) {
-        let Some(agent) = self.agents.get_mut(&id) else { return };
-        agent.next_prompt += 1;
-        agent.info.queue.push(QueuedPrompt { id: agent.next_prompt, text });
-        self.live(step, id, life::Event::PromptQueued);
-    }
-
-    /// Gives an agent the prompt that has waited longest.
-    fn send_next(&mut self, step: &mut Step, id: AgentId) {
-        let uuid = self.ids.session(step.now.wall.0).0;
-        let Some(agent) = self.agents.get_mut(&id) else { return };
-        if agent.info.queue.is_empty() {
-            return;
-        }
-        let prompt = agent.info.queue.remove(0);
-        let changes = agent.fold.prompt(step.now.wall, prompt.text.clone(), Speaker::Person);
-        let order = Order::Prompt { text: prompt.text, uuid, composed: false };
-        self.tell_changes(step, id, changes);
-        step.out.push(Effect::Order { agent: id, order });
-    }
-
-    pub(super) fn unqueue(
-        &mut self,
-        step: &mut Step,
-        id: AgentId,
-        prompt: u64,
-    ) -> Result<(), Failure> {
-        let agent = self.agent_mut(id)?;
-        let before = agent.info.queue.len();
-        agent.info.queue.retain(|queued| queued.id != prompt);
-        if agent.info.queue.len() == before {
-            return Err(Failure::new(FailureKind::Failed, "that prompt is on its way already"));
-        }
-        self.live(step, id, life::Event::PromptTaken);
-        Ok(())
+        self.end_if_done(step);
     }
 
     pub(super) fn interrupt(&mut self, step: &mut Step, id: AgentId) -> Result<(), Failure> {
@@ -373,7 +336,9 @@ impl State {
     }
 
     pub(super) fn restart(&mut self, step: &mut Step, id: AgentId) -> Result<(), Failure> {
-        self.agent(id)?;
+        if self.agent(id)?.leaving {
+            return Err(Failure::new(FailureKind::Failed, "that agent is being removed"));
+        }
         self.live(step, id, life::Event::RestartWanted);
         Ok(())
     }
@@ -390,11 +355,17 @@ impl State {
 
     /// Takes an agent without a process off the bench.
     pub(super) fn take_off(&mut self, step: &mut Step, id: AgentId) {
-        self.store_session(step, id);
+        if self.agents.get(&id).is_some_and(|agent| agent.opened) {
+            self.store_session(step, id);
+        }
+        self.close_session(step, id);
         let Some(agent) = self.agents.remove(&id) else { return };
-        self.names.insert(agent.row.id.clone(), agent.info.name);
-        step.store(Record::Close { session: agent.row.id });
+        self.names.insert(agent.row.id, agent.info.name);
         step.publish(Event::AgentRemoved { agent: id });
+        if let Some(to) = agent.starter {
+            let text = "the agent was removed before it had started";
+            self.answer_starter(step, to, Err(Failure::new(FailureKind::Failed, text)));
+        }
         self.store_bench(step);
     }
 
@@ -522,16 +493,11 @@ impl Agent {
     }
 }
 
+pub(super) fn shutting_down() -> Failure {
+    Failure::new(FailureKind::Unreachable, "the engine is shutting down")
+}
+
 fn no_agent(id: AgentId) -> Failure {
     Failure::new(FailureKind::Failed, format!("there is no agent {id} on the bench"))
         .hint("`benchdog agents` lists them")
-}
-
-/// The first line of a prompt, cut to the length of a title.
-pub(super) fn title_of(prompt: &str) -> String {
-    let line = prompt.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    match line.char_indices().nth(TITLE) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
-    }
 }

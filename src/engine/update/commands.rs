@@ -1,5 +1,6 @@
 //! What front ends ask for.
 
+use super::agents::shutting_down;
 use crate::arbiter;
 use crate::engine::command::{Command, Reply};
 use crate::engine::effect::{Effect, Query};
@@ -13,8 +14,7 @@ use crate::model::lease::Owner;
 impl State {
     pub(in crate::engine) fn command(&mut self, step: &mut Step, from: Asker, command: Command) {
         if self.closing && !matches!(command, Command::Subscribe | Command::Shutdown) {
-            let failure = Failure::new(FailureKind::Unreachable, "the engine is shutting down");
-            return answer(step, from, Reply::Failed(failure));
+            return answer(step, from, Reply::Failed(shutting_down()));
         }
         let reply = match command {
             Command::Subscribe => {
@@ -124,10 +124,18 @@ impl State {
             return;
         }
         self.store_bench(step);
+        let unborn = self.agents.iter().filter(|(_, agent)| agent.life.is_new());
+        for id in unborn.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.drop_unstarted(step, id, shutting_down());
+        }
         self.closing = true;
         let ids: Vec<_> = self.agents.keys().copied().collect();
         for id in ids {
-            self.live(step, id, crate::supervisor::life::Event::StopWanted);
+            if self.agents.get(&id).is_some_and(|agent| agent.life.lives()) {
+                self.live(step, id, crate::supervisor::life::Event::StopWanted);
+            } else {
+                self.close_session(step, id);
+            }
         }
         self.end_if_done(step);
     }

@@ -24,6 +24,10 @@ impl State {
     pub(in crate::engine) fn said(&mut self, step: &mut Step, said: Said) {
         let Said { agent: id, run, report } = said;
         let Some(agent) = self.agents.get_mut(&id).filter(|agent| agent.run == run) else { return };
+        if agent.sent.is_some() && shows_work(&report) {
+            self.arrived(step, id);
+        }
+        let Some(agent) = self.agents.get_mut(&id) else { return };
         let now = step.now.wall;
         let changes = match report {
             Report::Line { way, line } => {
@@ -151,6 +155,7 @@ impl State {
     /// `/clear`: what follows is another conversation; the former one stays in the history.
     fn session_reset(&mut self, step: &mut Step, id: AgentId) {
         self.store_session(step, id);
+        self.close_session(step, id);
         let fresh = self.ids.session(step.now.wall.0);
         let Some(agent) = self.agents.get_mut(&id) else { return };
         let former = std::mem::replace(&mut agent.row.id, fresh.clone());
@@ -163,7 +168,8 @@ impl State {
         agent.row.turns = 0;
         agent.fold = Fold::default();
         let name = agent.info.name.clone();
-        step.store(Record::Close { session: former.clone() });
+        step.store(Record::Waiting { session: former.clone(), prompts: Vec::new() });
+        self.store_waiting(step, id);
         step.out.push(Effect::OpenSession { agent: id, session: fresh.clone() });
         self.decide(step, arbiter::Input::Gone { session: former });
         let task = String::new();
@@ -270,7 +276,6 @@ impl State {
         stderr: &str,
     ) {
         self.close_asks_of(step, id);
-        let closing = self.closing;
         let Some(agent) = self.agents.get_mut(&id) else { return };
         let expected = agent.life.stop_wanted();
         let mut changes = agent.fold.close_open(false);
@@ -285,18 +290,43 @@ impl State {
         agent.info.activity = None;
         agent.info.waits_for = None;
         let session = agent.session();
-        let leaving = agent.leaving;
         self.tell_changes(step, id, changes);
         self.forget_calls(id);
-        self.decide(step, arbiter::Input::Gone { session: session.clone() });
+        self.decide(step, arbiter::Input::Gone { session });
+        step.out.push(Effect::Release { agent: id });
+        self.put_back(step, id);
         self.live(step, id, life::Event::Exited { expected, trouble });
         self.store_session(step, id);
-        if closing {
-            step.store(Record::Close { session });
-        } else if leaving {
-            self.take_off(step, id);
-        }
-        self.end_if_done(step);
+        self.without_process(step, id);
+    }
+}
+
+/// Whether a report shows that the agent has read the prompt before it.
+fn shows_work(report: &Report) -> bool {
+    match report {
+        Report::Session { .. }
+        | Report::SessionReset
+        | Report::Delta { .. }
+        | Report::Block { .. }
+        | Report::ToolResult { .. }
+        | Report::UserText { .. }
+        | Report::Gate { .. }
+        | Report::ToolDone { .. }
+        | Report::Ask { .. }
+        | Report::TurnEnded { .. }
+        | Report::Retry { .. }
+        | Report::Compacted { .. } => true,
+        Report::Line { .. }
+        | Report::Ready(_)
+        | Report::Activity(_)
+        | Report::Withdrawn { .. }
+        | Report::Task { .. }
+        | Report::Mode(_)
+        | Report::Model(_)
+        | Report::Title(_)
+        | Report::Notice { .. }
+        | Report::Unknown { .. }
+        | Report::Exited { .. } => false,
     }
 }
 

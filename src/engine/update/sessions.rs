@@ -1,21 +1,19 @@
 //! Going on with stored sessions: one, or the whole bench.
 
+use super::agents::shutting_down;
 use crate::engine::command::Reply;
 use crate::engine::effect::Effect;
 use crate::engine::event::Event;
 use crate::engine::fold::Fold;
 use crate::engine::input::{Asker, Loaded, Resume};
-use crate::engine::state::{State, Step};
+use crate::engine::state::{Gathering, State, Step};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, SessionId};
 use crate::model::session::{BenchRow, SessionRow};
-use crate::model::transcript::{Body, Item, Speaker};
+use crate::model::transcript::{Body, Item, Level, Speaker};
 
 /// Bytes of a stored history that a new conversation is fed with.
 const RETOLD_BYTES: usize = 48 * 1024;
-
-/// The front end that is no front end: resumes that belong to a whole bench.
-const NOBODY: Asker = Asker { client: crate::engine::input::ClientId(0), id: 0 };
 
 impl State {
     pub(super) fn resume(
@@ -25,11 +23,9 @@ impl State {
         session: SessionId,
         how: Resume,
     ) -> Result<(), Failure> {
-        if how == Resume::Continue
-            && let Some(open) = self.agents.values().find(|agent| agent.row.id == session)
-        {
-            let text = format!("that session is open here, as {}", open.info.name);
-            return Err(Failure::new(FailureKind::Failed, text).hint("go to its pane"));
+        self.check_history()?;
+        if how == Resume::Continue {
+            self.check_not_here(&session)?;
         }
         step.out.push(Effect::Load { from, session, how });
         Ok(())
@@ -42,20 +38,21 @@ impl State {
         how: Resume,
         result: Result<Box<Loaded>, Failure>,
     ) {
+        // Meanwhile the engine may have begun to end, or the session may have come by another way.
+        let result = result.and_then(|loaded| {
+            if self.closing {
+                return Err(shutting_down());
+            }
+            if how == Resume::Continue {
+                self.check_not_here(&loaded.row.id)?;
+            }
+            Ok(loaded)
+        });
         let loaded = match result {
             Ok(loaded) => *loaded,
-            Err(failure) => {
-                if from == NOBODY {
-                    let event = Event::Noticed {
-                        level: crate::model::transcript::Level::Error,
-                        text: failure.to_string(),
-                    };
-                    return step.publish(event);
-                }
-                return step.out.push(Effect::Reply { to: from, reply: Reply::Failed(failure) });
-            }
+            Err(failure) => return self.answer_starter(step, from, Err(failure)),
         };
-        let starter = (from != NOBODY).then_some(from);
+        let starter = Some(from);
         let id = match how {
             Resume::Continue => self.go_on(step, loaded, starter),
             Resume::Fork => self.branch_off(step, loaded, starter),
@@ -70,10 +67,12 @@ impl State {
     }
 
     fn go_on(&mut self, step: &mut Step, loaded: Loaded, starter: Option<Asker>) -> AgentId {
-        let Loaded { mut row, items, more_before, last_item } = loaded;
+        let Loaded { mut row, items, more_before, last_item, waiting } = loaded;
         row.agent = self.name_like(&row.agent);
         let fold = Fold::resumed(items, more_before, last_item);
-        self.add_agent(step, row, fold, starter)
+        let id = self.add_agent(step, row, fold, starter);
+        self.queue_again(step, id, waiting);
+        id
     }
 
     fn branch_off(&mut self, step: &mut Step, loaded: Loaded, starter: Option<Asker>) -> AgentId {
@@ -127,26 +126,84 @@ impl State {
         from: Asker,
         result: Result<Option<BenchRow>, Failure>,
     ) {
-        let reply = match result {
-            Err(failure) => Reply::Failed(failure),
-            Ok(None) => Reply::Failed(
-                Failure::new(FailureKind::Failed, "no bench is stored for this workspace")
-                    .hint("start agents; the bench is stored as you go"),
-            ),
-            Ok(Some(bench)) => {
-                let open = |id: &SessionId| self.agents.values().any(|agent| agent.row.id == *id);
-                let wanted: Vec<_> = bench.sessions.into_iter().filter(|id| !open(id)).collect();
-                if !bench.layout.is_null() {
-                    self.layout = Some(bench.layout.clone());
-                    step.publish(Event::LayoutSaved { layout: bench.layout });
-                }
-                for session in wanted {
-                    step.out.push(Effect::Load { from: NOBODY, session, how: Resume::Continue });
-                }
-                Reply::Resumed { agents: Vec::new(), failures: Vec::new() }
+        let failure = match result {
+            Err(failure) => failure,
+            Ok(_) if self.closing => shutting_down(),
+            Ok(None) => Failure::new(FailureKind::Failed, "no bench is stored for this workspace")
+                .hint("start agents; the bench is stored as you go"),
+            Ok(Some(bench)) => return self.resume_bench(step, from, bench),
+        };
+        step.out.push(Effect::Reply { to: from, reply: Reply::Failed(failure) });
+    }
+
+    fn resume_bench(&mut self, step: &mut Step, from: Asker, bench: BenchRow) {
+        if !bench.layout.is_null() {
+            self.layout = Some(bench.layout.clone());
+            step.publish(Event::LayoutSaved { layout: bench.layout });
+        }
+        let open = |id: &SessionId| self.agents.values().any(|agent| agent.row.id == *id);
+        let wanted: Vec<_> = bench.sessions.into_iter().filter(|id| !open(id)).collect();
+        if wanted.is_empty() {
+            let reply = Reply::Resumed { agents: Vec::new(), failures: Vec::new() };
+            return step.out.push(Effect::Reply { to: from, reply });
+        }
+        self.gathering.insert(from, Gathering { left: wanted.len(), ..Gathering::default() });
+        for session in wanted {
+            step.out.push(Effect::Load { from, session, how: Resume::Continue });
+        }
+    }
+
+    /// Answers who wanted an agent, or one of the agents of a bench, to start.
+    pub(super) fn answer_starter(
+        &mut self,
+        step: &mut Step,
+        to: Asker,
+        result: Result<AgentId, Failure>,
+    ) {
+        let Some(gathering) = self.gathering.get_mut(&to) else {
+            return step.out.push(match result {
+                Ok(agent) => Effect::ReplyStored { to, reply: Reply::Agent(agent) },
+                Err(failure) => Effect::Reply { to, reply: Reply::Failed(failure) },
+            });
+        };
+        match result {
+            Ok(agent) => gathering.agents.push(agent),
+            Err(failure) => gathering.failures.push(failure),
+        }
+        gathering.left -= 1;
+        if gathering.left == 0
+            && let Some(Gathering { agents, failures, .. }) = self.gathering.remove(&to)
+        {
+            let reply = Reply::Resumed { agents, failures };
+            step.out.push(Effect::ReplyStored { to, reply });
+        }
+    }
+
+    /// A session goes on in one agent at a time.
+    fn check_not_here(&self, session: &SessionId) -> Result<(), Failure> {
+        let Some(open) = self.agents.values().find(|agent| agent.row.id == *session) else {
+            return Ok(());
+        };
+        let text = format!("that session is open here, as {}", open.info.name);
+        Err(Failure::new(FailureKind::Failed, text).hint("go to its pane"))
+    }
+
+    /// Nothing new begins while nothing can be recorded.
+    pub(super) fn check_history(&self) -> Result<(), Failure> {
+        self.trouble.clone().map_or(Ok(()), Err)
+    }
+
+    pub(in crate::engine) fn health(&mut self, step: &mut Step, health: Result<u64, Failure>) {
+        let (level, text) = match &health {
+            Err(failure) => (Level::Error, failure.to_string()),
+            Ok(0) => (Level::Info, "the history can be written again".to_owned()),
+            Ok(lost) => {
+                let text = format!("the history can be written again; {lost} records are lost");
+                (Level::Error, text)
             }
         };
-        step.out.push(Effect::Reply { to: from, reply });
+        step.publish(Event::Noticed { level, text });
+        self.trouble = health.err();
     }
 }
 

@@ -6,6 +6,7 @@
 mod asks;
 mod commands;
 mod ends;
+mod lives;
 mod resume;
 mod sessions;
 mod shell;
@@ -113,6 +114,7 @@ impl Bench {
             };
             bench.command(Command::StartAgent { spec });
         }
+        lives::read_prompts(&mut bench);
         bench.log.clear();
         bench
     }
@@ -251,8 +253,8 @@ impl Bench {
 
     fn perform(&mut self, effect: Effect) -> Vec<Input> {
         match effect {
-            Effect::OpenSession { agent, .. } => {
-                vec![Input::SessionOpened { agent, result: Ok(()) }]
+            Effect::OpenSession { agent, session } => {
+                vec![Input::SessionOpened { agent, session, result: Ok(()) }]
             }
             Effect::Spawn { agent, run, .. } => {
                 self.runs.insert(agent, run);
@@ -354,6 +356,8 @@ impl Bench {
                 Vec::new()
             }
             Effect::Subscribe(_)
+            | Effect::CloseSession { .. }
+            | Effect::Release { .. }
             | Effect::LoadBench { .. }
             | Effect::Query { .. }
             | Effect::LookUpBranch

@@ -121,7 +121,29 @@ pub(super) fn is_fast(record: &Record) -> bool {
         | Record::AskEnded { .. }
         | Record::Bench(_)
         | Record::Open(_)
-        | Record::Close { .. } => false,
+        | Record::Close { .. }
+        | Record::Waiting { .. } => false,
+    }
+}
+
+/// Whether a record is what was said, of which a piece can be missing: the lines are for looking
+/// things up, and an item is stored whole when it is closed.
+pub(super) fn is_talk(record: &Record) -> bool {
+    match record {
+        Record::Line { .. } | Record::Tail { .. } | Record::Blob { .. } => true,
+        Record::Session(_)
+        | Record::Item { .. }
+        | Record::Asked { .. }
+        | Record::AskEnded { .. }
+        | Record::Lease(_)
+        | Record::Free { .. }
+        | Record::Knows { .. }
+        | Record::Decision(_)
+        | Record::Change(_)
+        | Record::Bench(_)
+        | Record::Open(_)
+        | Record::Close { .. }
+        | Record::Waiting { .. } => false,
     }
 }
 
@@ -156,6 +178,7 @@ pub(super) fn size(record: &Record) -> usize {
         Record::Blob { bytes, .. } => bytes.len(),
         Record::Bench(row) => 64 * row.sessions.len() + value_size(&row.layout),
         Record::Open(_) | Record::Close { .. } => 0,
+        Record::Waiting { prompts, .. } => prompts.iter().map(|prompt| 24 + prompt.len()).sum(),
     };
     size_of::<Record>() + 64 + texts
 }

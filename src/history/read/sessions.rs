@@ -69,6 +69,18 @@ impl Reader {
         })
     }
 
+    /// Prompts of a session that its agent has not read, the oldest first.
+    pub fn waiting(&self, id: &SessionId) -> Result<Vec<String>, StoreError> {
+        self.done(|reader| {
+            let mut find = reader.conn.prepare_cached(
+                "SELECT prompts FROM waiting JOIN session_id ON n = session WHERE id = ?1",
+            )?;
+            let prompts: Option<String> =
+                find.query_row([id.as_str()], |row| row.get(0)).optional()?;
+            Ok(prompts.map(|json| serde_json::from_str(&json)).transpose()?.unwrap_or_default())
+        })
+    }
+
     /// The sessions that a person may mean: the one with this id (ours or the back end's), else
     /// those whose id begins so, else those with this title, else those whose title has it
     /// somewhere. Newest first, some dozens at most.

@@ -16,6 +16,20 @@ fn row(engine_pid: u32) -> OpenRow {
     }
 }
 
+fn close(session: &str, engine_pid: u32) -> Record {
+    Record::Close { session: id(session), engine_pid, engine_started: 100 }
+}
+
+#[test]
+fn an_engine_closes_what_it_has_opened_itself_only() {
+    let place = Place::new();
+    let store = place.open();
+    store.open_session(row(1), |_, _| true).wait().unwrap();
+    store.blocking_queue(vec![close("s", 2)]).unwrap();
+    let again = store.open_session(row(2), |_, _| true).wait();
+    assert!(matches!(again, Err(StoreError::AlreadyOpen { engine_pid: 1, .. })), "{again:?}");
+}
+
 #[test]
 fn an_open_session_is_refused_until_it_is_closed() {
     let place = Place::new();
@@ -26,7 +40,7 @@ fn an_open_session_is_refused_until_it_is_closed() {
     assert_eq!(again, Err(open));
     let same = store.open_session(row(1), |_, _| true).wait();
     assert!(matches!(same, Err(StoreError::AlreadyOpen { .. })), "one engine opened it twice");
-    store.blocking_queue(vec![Record::Close { session: id("s") }]).unwrap();
+    store.blocking_queue(vec![close("s", 1)]).unwrap();
     store.open_session(row(2), |_, _| true).wait().unwrap();
 }
 

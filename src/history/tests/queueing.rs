@@ -248,3 +248,58 @@ fn a_callback_that_panics_ends_nothing() {
     store.queue_now(vec![lease("a")], Box::new(|_| panic!("a callback of a test")));
     assert_eq!(now(&store, vec![lease("b")]), Ok(()));
 }
+
+#[tokio::test]
+async fn nobody_waits_for_a_disk_that_fails_and_what_it_costs_is_counted() {
+    let place = Place::new();
+    let store = place.open();
+    store.queue(vec![line(0, 10)]).await.unwrap();
+    store.flush().await.unwrap();
+    let mut health = store.watch();
+    room(&store, Some(2)).await.unwrap();
+    let megabyte = 1024 * 1024;
+    store.queue(vec![line(1, megabyte)]).await.unwrap();
+    health.wait_for(|health| health.trouble.is_some()).await.unwrap();
+    let most = QUEUE_BYTES / megabyte;
+    for number in 2..most + 20 {
+        let queued = tokio::time::timeout(std::time::Duration::from_secs(20), async {
+            store.queue(vec![line(number, megabyte), decision(number)]).await
+        });
+        queued.await.expect("it waits for a disk that fails").unwrap();
+    }
+    room(&store, None).await.unwrap();
+    store.flush().await.unwrap();
+    let kept = lines(&place).len();
+    assert!((most - 2..=most).contains(&kept), "{kept} lines");
+    assert_eq!(place.read().decisions("/w", 99).unwrap().len(), most + 18);
+    let lost = u64::try_from(most + 20 - kept).unwrap();
+    assert_eq!((store.health().trouble, store.health().lost), (None, lost));
+    let closed = store.close();
+    assert!(matches!(closed, Err(StoreError::Lost { records, .. }) if records == lost));
+}
+
+#[test]
+fn a_history_whose_disk_fails_closes_and_says_what_is_lost() {
+    let place = Place::new();
+    let store = place.open();
+    store.blocking_queue(vec![line(0, 10)]).unwrap();
+    store.flush().wait().unwrap();
+    room(&store, Some(0)).wait().unwrap();
+    for number in 1..4 {
+        store.blocking_queue(vec![line(number, QUEUE_BYTES / 2 - 1000)]).unwrap();
+    }
+    let closed = store.close();
+    assert!(matches!(closed, Err(StoreError::Lost { records: 3, .. })), "{closed:?}");
+}
+
+#[test]
+fn what_has_no_room_can_be_refused_instead_of_waiting() {
+    let place = Place::new();
+    let store = place.open();
+    let held = hold(&store);
+    store.queue_if_room(vec![line(0, QUEUE_BYTES)]).unwrap();
+    assert_eq!(store.queue_if_room(vec![line(1, 10)]), Err(StoreError::Overfull));
+    drop(held);
+    store.close().unwrap();
+    assert_eq!(lines(&place), [0]);
+}

@@ -362,3 +362,17 @@ fn the_cost_of_a_day_is_what_its_sessions_added_to_their_totals() {
     assert_eq!(cost(0, None), 7.0);
     assert_eq!(cost(2 * day, None), 0.0);
 }
+
+#[test]
+fn prompts_that_wait_are_kept_with_their_session() {
+    let place = Place::new();
+    let waiting = |prompts: &[&str]| Record::Waiting {
+        session: id("s"),
+        prompts: prompts.iter().map(|&prompt| prompt.to_owned()).collect(),
+    };
+    place.store(vec![waiting(&["one"]), waiting(&["one", "two"])]);
+    assert_eq!(place.read().waiting(&id("s")).unwrap(), ["one", "two"]);
+    assert!(place.read().waiting(&id("other")).unwrap().is_empty());
+    place.store(vec![waiting(&[])]);
+    assert!(place.read().waiting(&id("s")).unwrap().is_empty());
+}

@@ -234,3 +234,23 @@ fn a_person_may_name_a_session_by_id_beginning_or_title() {
     let elsewhere = place.read().session_by_prefix_or_title("0190", Some("/x")).unwrap();
     assert_eq!(elsewhere, []);
 }
+
+#[test]
+fn however_many_items_were_left_open_their_words_are_found_and_the_wordless_are_let_be() {
+    let place = Place::new();
+    let wordless = |number| stored("a", open_text(number, ""));
+    let mut records = vec![stored_session("a", 1)];
+    records.extend((1..3000).map(wordless));
+    records.push(stored("a", open_text(3000, "the heron")));
+    place.store(records);
+    let store = place.open();
+    let unseen = store.ask(|pen| {
+        let count = "SELECT count(*) FROM item WHERE open = 1 AND doc IS NULL";
+        Ok(pen.conn.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap())
+    });
+    assert_eq!(unseen.wait().unwrap(), 0);
+    store.close().unwrap();
+    assert_eq!(found(&place, "heron"), "a the ‹heron› +0");
+    place.store(vec![stored("a", text(1, "an egret"))]);
+    assert_eq!(found(&place, "egret"), "a an ‹egret› +0");
+}

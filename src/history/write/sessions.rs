@@ -84,6 +84,33 @@ impl Pen {
         })
     }
 
+    /// Notes that an engine has closed a session; the row of another engine stays.
+    pub(super) fn closed(
+        &mut self,
+        session: &SessionId,
+        engine_pid: u32,
+        engine_started: u64,
+    ) -> Result<(), Fault> {
+        let n = self.number(session)?;
+        self.run(
+            "DELETE FROM opened WHERE session = ?1 AND engine_pid = ?2 AND engine_started = ?3",
+            params![n, engine_pid, engine_started.cast_signed()],
+        )
+    }
+
+    pub(super) fn waiting(&mut self, session: &SessionId, prompts: &[String]) -> Result<(), Fault> {
+        let n = self.number(session)?;
+        if prompts.is_empty() {
+            return self.run("DELETE FROM waiting WHERE session = ?1", [n]);
+        }
+        // As they are, without a mask: the agent is to read what the person wrote.
+        self.run(
+            "INSERT INTO waiting (session, prompts) VALUES (?1, ?2)
+             ON CONFLICT DO UPDATE SET prompts = excluded.prompts",
+            params![n, serde_json::to_string(prompts)?],
+        )
+    }
+
     fn open_row(&self, n: i64, session: &SessionId) -> Result<Option<OpenRow>, Fault> {
         let mut find = self.conn.prepare_cached(
             "SELECT engine_pid, engine_started, agent_pid, at FROM opened WHERE session = ?1",

@@ -13,6 +13,9 @@ use crate::model::report::Way;
 use crate::model::time::Wall;
 use crate::model::transcript::Item;
 
+/// Items that are made searchable in one piece after the death of an engine.
+const LEFT_OPEN: i64 = 1_000;
+
 /// Lines that are deleted in one transaction.
 const PRUNE_LINES: i64 = 5_000;
 
@@ -132,27 +135,31 @@ impl Pen {
         &mut self,
         session: Option<i64>,
     ) -> Result<(), Fault> {
-        let (first, end) = session.map_or((0, i64::MAX), items::keys);
-        let left: Vec<(i64, String)> = self
-            .conn
-            .prepare_cached(
-                "SELECT key, body FROM item
-                 WHERE open = 1 AND doc IS NULL AND key >= ?1 AND key < ?2 LIMIT 10000",
-            )?
-            .query_map([first, end], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        for (key, json) in left {
-            let tails: Vec<String> = self
+        let (mut first, end) = session.map_or((0, i64::MAX), items::keys);
+        loop {
+            let left: Vec<(i64, String)> = self
                 .conn
-                .prepare_cached("SELECT text FROM tail WHERE key = ?1 ORDER BY seq")?
-                .query_map([key], |row| row.get(0))?
+                .prepare_cached(
+                    "SELECT key, body FROM item
+                     WHERE open = 1 AND doc IS NULL AND key >= ?1 AND key < ?2
+                     ORDER BY key LIMIT ?3",
+                )?
+                .query_map(params![first, end, LEFT_OPEN], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<Result<_, _>>()?;
-            let item = items::decode(key, &json, tails.iter().map(String::as_str));
-            if let Some(doc) = self.doc(key, &item, &Encoded { json, changed: None })? {
+            let Some((last, _)) = left.last() else { return Ok(()) };
+            first = last + 1;
+            for (key, json) in left {
+                let tails: Vec<String> = self
+                    .conn
+                    .prepare_cached("SELECT text FROM tail WHERE key = ?1 ORDER BY seq")?
+                    .query_map([key], |row| row.get(0))?
+                    .collect::<Result<_, _>>()?;
+                let item = items::decode(key, &json, tails.iter().map(String::as_str));
+                // One without words is looked at once as well: there is no row 0.
+                let doc = self.doc(key, &item, &Encoded { json, changed: None })?.unwrap_or(0);
                 self.run("UPDATE item SET doc = ?2 WHERE key = ?1", [key, doc])?;
             }
         }
-        Ok(())
     }
 
     pub(super) fn tail(

@@ -31,7 +31,7 @@ fn stored() -> Loaded {
     let prompt = Body::Prompt { text: "tell me".to_owned(), from: Speaker::Person };
     let text = Body::Text { text: "once upon a time".to_owned() };
     let items = vec![item(ItemId(6), prompt), item(ItemId(7), text)];
-    Loaded { row, items, more_before: true, last_item: 7 }
+    Loaded { row, items, more_before: true, last_item: 7, waiting: Vec::new() }
 }
 
 fn resumed(fork: bool, from_history: bool) -> Vec<String> {
