@@ -1,4 +1,5 @@
 //! What scripts rely on and no command of its own shows: colours, and words of refusal.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a script answers what it is about")]
 
 use serde_json::json;
 

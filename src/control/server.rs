@@ -363,10 +363,14 @@ mod tests {
     #[tokio::test]
     async fn a_process_of_an_agent_may_look_and_use_the_tools_as_itself_only() {
         let dir = tempfile::tempdir().expect("a folder");
-        let engine = FakeEngine::new(|command, _| match command {
-            Command::ListAgents => Reply::Agents(vec![agent(1, "blue", AgentState::Working)]),
-            Command::CallTool { .. } => Reply::Tool(serde_json::json!({"ok": true})),
-            _ => Reply::Done,
+        let engine = FakeEngine::new(|command, _| {
+            if *command == Command::ListAgents {
+                return Reply::Agents(vec![agent(1, "blue", AgentState::Working)]);
+            }
+            match matches!(command, Command::CallTool { .. }) {
+                true => Reply::Tool(serde_json::json!({"ok": true})),
+                false => Reply::Done,
+            }
         });
         let (lock, socket) = (dir.path().join("w.lock"), dir.path().join("w.sock"));
         // The process of the agent `blue` is an ancestor of whoever comes.

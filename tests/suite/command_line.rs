@@ -121,11 +121,13 @@ fn a_run_that_is_broken_off_leaves_with_130_and_no_process() {
     let mut run = bench.start(&["run", "--script", &talker(&bench), "slow"]);
     run.wait_line("I begin.");
     let child =
-        wait_until("the child", || bench.workspace.read("started.txt").trim().parse::<u32>().ok());
+        wait_until("the child", || bench.workspace.read("started.txt").trim().parse::<i32>().ok());
     run.signal(Signal::INT);
     let (code, messages) = run.wait_exit();
     assert_eq!(code, Some(130), "{messages}");
-    assert!(!Path::new(&format!("/proc/{child}")).exists(), "the command of the agent survived");
+    let child = rustix::process::Pid::from_raw(child).unwrap();
+    let found = rustix::process::test_kill_process(child);
+    assert_eq!(found, Err(rustix::io::Errno::SRCH), "the command of the agent survived");
 }
 
 #[test]
@@ -297,6 +299,55 @@ fn the_tools_answer_with_their_codes() {
         let ran = bench.run(&["call", "--as", "me", wrong.0, wrong.1]);
         assert_eq!(ran.code, Some(2), "{ran:#?}");
     }
+    shut_down(&bench, engine);
+}
+
+#[test]
+fn a_script_that_waits_for_a_file_is_told_when_it_may_write_and_what_has_changed() {
+    let bench = Bench::new();
+    bench.workspace.write("a.txt", "one\ntwo\nthree\nfour\nfive\n");
+    let engine = serve(&bench, &[]);
+    let call = |name: &str, tool: &str, input: Value| {
+        let ran = bench.run(&["call", "--as", name, tool, &input.to_string()]);
+        let result: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
+        (ran.code, result["data"].clone(), result["text"].as_str().unwrap_or_default().to_owned())
+    };
+    let path = serde_json::json!({ "path": "a.txt" });
+    call("me", "read_file", path.clone());
+    let (code, data, _) = call("me", "wait_for", path.clone());
+    assert_eq!((code, &data["granted"], &data["waited_s"]), (Some(0), &true.into(), &0.into()));
+    assert_eq!(data["changed_since_you_read"], false, "{data}");
+    assert_eq!(call("me", "release_files", serde_json::json!({})).0, Some(0));
+
+    // Somebody else has it: the wait ends when it is free, and says that the file is another.
+    let reserve = serde_json::json!({ "paths": ["a.txt"], "mode": "hold_still", "minutes": 5 });
+    assert_eq!(call("red", "reserve_files", reserve).0, Some(0));
+    let none = serde_json::json!({ "path": "a.txt", "timeout_s": 0 });
+    assert_eq!(call("me", "wait_for", none).0, Some(3), "it is taken");
+    let wait = serde_json::json!({ "path": "a.txt", "timeout_s": 60 }).to_string();
+    let mut waiting = bench.start(&["call", "--as", "me", "wait_for", &wait]);
+    wait_until("a place in the queue", || {
+        let rows = bench.json(&["locks", "--json"]);
+        rows.as_array().unwrap().iter().any(|row| row["queue"][0] == "me").then_some(())
+    });
+    let edit =
+        |old: &str, new: &str| serde_json::json!({ "path": "a.txt", "old": old, "new": new });
+    call("red", "read_file", path.clone());
+    let (code, data, text) = call("red", "edit_file", edit("one", "1"));
+    assert_eq!((code, &data["rebased"]), (Some(0), &false.into()), "{text}");
+    assert_eq!(call("red", "release_files", serde_json::json!({})).0, Some(0));
+    let got: Value = serde_json::from_str(&waiting.stdout.rest().join("\n")).unwrap();
+    assert_eq!((waiting.wait_exit().0, &got["code"]), (Some(0), &"OK".into()), "{got}");
+    assert!(got["data"]["waited_s"].is_u64(), "{got}");
+    assert_eq!(got["data"]["changed_since_you_read"], true, "{got}");
+
+    // An edit elsewhere in it still fits, on top of what was not seen.
+    let (code, data, text) = call("me", "edit_file", edit("five", "5"));
+    assert_eq!((code, &data["rebased"]), (Some(0), &true.into()), "{text}");
+    assert_eq!(bench.workspace.read("a.txt"), "1\ntwo\nthree\nfour\n5\n");
+    let wrong = serde_json::json!({ "paths": ["a.txt"], "mode": "read" });
+    assert_eq!(call("me", "reserve_files", wrong).0, Some(2));
+    assert_eq!(call("me", "wait_for", serde_json::json!({ "agent": "red" })).0, Some(2));
     shut_down(&bench, engine);
 }
 

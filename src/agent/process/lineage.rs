@@ -7,7 +7,7 @@
 //! This is no wall: on Linux a process that another service starts for it, and elsewhere whoever
 //! leaves its parents, passes for the person's.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use super::sweep::ancestors;
 use crate::model::agent::RUN_MARK;
@@ -33,13 +33,14 @@ pub enum Lineage {
 
 /// Looks where the process `pid` comes from. Reads the disk.
 pub fn lineage(pid: u32) -> Lineage {
-    judge(&ancestors(pid), std::process::id(), std::env::var_os(RUN_MARK))
+    judge(&ancestors(pid), std::process::id(), std::env::var_os(RUN_MARK).as_deref())
 }
 
-fn judge(line: &[Ancestor], me: u32, my_run: Option<OsString>) -> Lineage {
+fn judge(line: &[Ancestor], me: u32, my_run: Option<&OsStr>) -> Lineage {
     let below_us = line.iter().position(|ancestor| ancestor.pid == me).is_some_and(|at| at > 0);
     // What we carry ourselves says nothing: then somebody works on a bench from inside another.
-    let marked = line.iter().any(|ancestor| ancestor.run.is_some() && ancestor.run != my_run);
+    let marked =
+        line.iter().any(|ancestor| ancestor.run.is_some() && ancestor.run.as_deref() != my_run);
     if below_us || marked || line.is_empty() {
         return Lineage::Agent(line.iter().map(|ancestor| ancestor.pid).collect());
     }
@@ -70,7 +71,7 @@ mod tests {
             (&[(30, "b"), (29, "a")], "a", agent(&[30, 29])),
             (&[], "", agent(&[])),
         ] {
-            let my_run = (!my_run.is_empty()).then(|| my_run.into());
+            let my_run = (!my_run.is_empty()).then_some(OsStr::new(my_run));
             assert_eq!(judge(&line(of), 10, my_run), expected, "{of:?}");
         }
     }

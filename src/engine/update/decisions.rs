@@ -202,7 +202,8 @@ impl State {
                     self.verdict(step, agent, request, Verdict::Pass { context });
                 }
             }
-            Purpose::Write { content, .. } => {
+            Purpose::Write { content, rebased, to: _ } => {
+                *rebased = note;
                 let content = content.clone();
                 if let (Some(path), Some(checked)) = (found.path.clone(), found.checked.clone()) {
                     step.out.push(Effect::WriteFile { op, path, checked, content });
@@ -264,7 +265,7 @@ impl State {
                     self.deny_yes(step, id, yes, refusal.text);
                 }
             }
-            Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to } => {
+            Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to, .. } => {
                 self.tool_refused(step, to, &refusal);
             }
         }

@@ -19,7 +19,7 @@ impl State {
         patterns: Vec<String>,
         reason: String,
     ) {
-        let op = self.reservation(from, &owner, &patterns, "pin");
+        let op = self.reservation(step, from, &owner, &patterns, "pin");
         let input =
             arbiter::Input::Reserve { op, owner, patterns, for_ms: None, reason, wait_ms: 0 };
         self.decide(step, input);
@@ -28,12 +28,13 @@ impl State {
     /// A request that waits for the arbiter's word on a reservation.
     pub(super) fn reservation(
         &mut self,
+        step: &Step,
         to: Asker,
         owner: &Owner,
         patterns: &[String],
         tool: &str,
     ) -> OpId {
-        let purpose = Purpose::Reserve { to };
+        let purpose = Purpose::Reserve { to, since: step.now.mono };
         let op = self.new_op(owner.clone(), patterns.join(" "), Proposal::Opaque, tool, purpose);
         if let Some(found) = self.ops.get_mut(&op) {
             found.submitted = true;
@@ -44,12 +45,19 @@ impl State {
     /// A reservation is granted and stored.
     pub(super) fn reserved(&mut self, step: &mut Step, op: OpId, note: Option<String>) {
         let Some(found) = self.ops.remove(&op) else { return };
-        let Purpose::Reserve { to } = found.purpose else { return };
+        let Purpose::Reserve { to, since } = found.purpose else { return };
         let reply = if found.tool == "pin" {
             Reply::Done
         } else {
-            let text = note.unwrap_or_else(|| format!("reserved: {}", found.raw));
-            Reply::Tool(super::tools::ok(&text, serde_json::json!({ "granted": true })))
+            let waited_s = step.now.mono.since(since) / 1000;
+            let changed = note.is_some();
+            let text = note.unwrap_or_else(|| match found.tool.as_str() {
+                "wait_for" => format!("{} is yours to write now", found.raw),
+                _ => format!("reserved: {}", found.raw),
+            });
+            let data = serde_json::json!({ "granted": true, "waited_s": waited_s,
+                                           "changed_since_you_read": changed });
+            Reply::Tool(super::tools::ok(&text, data))
         };
         step.out.push(Effect::Reply { to, reply });
     }

@@ -58,10 +58,17 @@ impl State {
                 respond(step, from, ok("released", json!({})));
             }
             "wait_for" => {
+                for unknown in ["ticket", "agent"] {
+                    if input.get(unknown).is_some() {
+                        let text = format!("`wait_for` waits for a `path`, not for a `{unknown}`");
+                        return Err(Failure::new(FailureKind::Usage, text)
+                            .hint("`list_agents` tells how an agent fares"));
+                    }
+                }
                 let raw = text(input, "path")?;
                 let wait_ms = number(input, "timeout_s", 20)?.min(WAIT_SECONDS) * 1000;
                 let path = self.plain_path(&raw)?;
-                let op = self.reservation(from, &owner, &[path.to_string()], tool);
+                let op = self.reservation(step, from, &owner, &[path.to_string()], tool);
                 self.decide(step, arbiter::Input::WaitFor { op, owner, path, wait_ms });
             }
             "read_file" => {
@@ -74,7 +81,7 @@ impl State {
                 let (old, new) = (text(input, "old")?, text(input, "new")?);
                 let edit = Edit { old, new, all: flag(input, "replace_all") };
                 let content = Content::Edited(edit.clone());
-                let purpose = Purpose::Write { to: from, content };
+                let purpose = Purpose::Write { to: from, content, rebased: None };
                 self.file_op(step, owner, raw, Proposal::Edits(vec![edit]), tool, purpose, None);
             }
             "write_file" => {
@@ -82,7 +89,8 @@ impl State {
                 let content = text(input, "content")?;
                 let base = base(input)?;
                 let proposal = Proposal::Whole(Hash::of(content.as_bytes()));
-                let purpose = Purpose::Write { to: from, content: Content::Whole(content) };
+                let content = Content::Whole(content);
+                let purpose = Purpose::Write { to: from, content, rebased: None };
                 self.file_op(step, owner, raw, proposal, tool, purpose, base);
             }
             other => {
@@ -191,7 +199,15 @@ impl State {
         }
         let wait_ms = number(input, "wait_s", 0)?.min(60) * 1000;
         let reason = input.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let op = self.reservation(from, &owner, &patterns, "reserve_files");
+        // Others are kept out either way; what differs is only what the owner means to do.
+        match input.get("mode").map(|mode| mode.as_str()) {
+            None | Some(Some("write" | "hold_still")) => {}
+            Some(_) => {
+                let text = "`mode` is `write` or `hold_still`";
+                return Err(Failure::new(FailureKind::Usage, text));
+            }
+        }
+        let op = self.reservation(step, from, &owner, &patterns, "reserve_files");
         let for_ms = (owner != Owner::User).then_some(minutes * 60_000);
         let reserve = arbiter::Input::Reserve { op, owner, patterns, for_ms, reason, wait_ms };
         self.decide(step, reserve);
@@ -245,7 +261,7 @@ impl State {
         disk: Disk,
         result: Result<(), WriteTrouble>,
     ) {
-        let Some(Op { owner, path, tool, purpose: Purpose::Write { to, .. }, .. }) =
+        let Some(Op { owner, path, tool, purpose: Purpose::Write { to, rebased, .. }, .. }) =
             self.ops.remove(&op)
         else {
             return;
@@ -262,7 +278,14 @@ impl State {
         let file = path;
         let path = file.as_ref().map(ToString::to_string).unwrap_or_default();
         let answer = match result {
-            Ok(()) => ok(&format!("{tool}: {path} is written"), json!({ "hash": hash })),
+            Ok(()) => {
+                let data = json!({ "hash": hash, "rebased": rebased.is_some() });
+                let written = format!("{tool}: {path} is written");
+                ok(
+                    &rebased.map_or_else(|| written.clone(), |note| format!("{written}. {note}")),
+                    data,
+                )
+            }
             Err(WriteTrouble::Changed) => {
                 let text = format!(
                     "NOT WRITTEN (stale): {path} was changed by somebody outside while it was \
@@ -303,7 +326,7 @@ impl State {
     pub(in crate::engine) fn client_gone(&mut self, step: &mut Step, client: ClientId) {
         let its_own = |op: &Op| match &op.purpose {
             Purpose::Gate { .. } => false,
-            Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to } => {
+            Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to, .. } => {
                 to.client == client && op.phase == Phase::Deciding
             }
         };

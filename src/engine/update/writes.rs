@@ -18,6 +18,7 @@ use crate::model::id::{AgentId, AskId, CallId, OpId, RequestId, SubId};
 use crate::model::lease::{Owner, Refusal, RefusalCode};
 use crate::model::path::WorkPath;
 use crate::model::permission::{AskAnswer, AskOutcome, PermissionMode};
+use crate::model::time::Mono;
 
 /// A request to the arbiter, from its first question to its end.
 #[derive(Debug)]
@@ -53,11 +54,16 @@ pub(super) enum Purpose {
         ask: Option<Yes>,
     },
     /// A writing tool of the bench.
-    Write { to: Asker, content: Content },
+    Write {
+        to: Asker,
+        content: Content,
+        /// What the grant says about changes that the writer had not seen, and that stay.
+        rebased: Option<String>,
+    },
     /// A reading tool of the bench.
     Read { to: Asker },
     /// A reservation or a wait.
-    Reserve { to: Asker },
+    Reserve { to: Asker, since: Mono },
 }
 
 /// The person's yes that waits for a repeated check.
