@@ -52,7 +52,7 @@ impl Texts {
                 kept.bytes -= kept.texts.remove(&old).map_or(0, |text| text.len());
             }
         }
-        if text.len() <= STORED && !may_be_secret(path) {
+        if text.len() <= STORED && !path.may_be_secret() {
             let bytes = text.as_bytes().to_vec();
             if let Err(error) = store.blocking_queue(vec![Record::Blob { hash: *hash, bytes }]) {
                 // Without it a stale write is refused where it might have been rebased.
@@ -72,12 +72,4 @@ impl Texts {
             String::from_utf8(bytes).ok().map(Arc::from)
         })
     }
-}
-
-/// Whether a file's name says that its content is nobody's business.
-fn may_be_secret(path: &WorkPath) -> bool {
-    let name = path.name();
-    name.starts_with(".env")
-        || name.starts_with("id_")
-        || [".pem", ".key", ".p12", ".pfx"].iter().any(|end| name.ends_with(end))
 }

@@ -38,6 +38,15 @@ impl WorkPath {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
+    /// Whether the name says that the content is nobody's business (`.env*`, keys): such a content
+    /// is known by its hash and never stored.
+    pub fn may_be_secret(&self) -> bool {
+        let name = self.name();
+        name.starts_with(".env")
+            || name.starts_with("id_")
+            || [".pem", ".key", ".p12", ".pfx"].iter().any(|end| name.ends_with(end))
+    }
+
     /// Whether `self` is `dir` or lies below it.
     pub fn is_within(&self, dir: &Self) -> bool {
         self.0 == dir.0
@@ -141,6 +150,17 @@ mod tests {
         }
         for bad in ["", "/a", "../a", "a/../b", "a//b", "./a", "a/", "a\0b"] {
             assert!(WorkPath::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_tells_what_is_nobodys_business() {
+        let secret = |raw| WorkPath::parse(raw).expect("a good path").may_be_secret();
+        for yes in [".env", "app/.env.local", "tls/server.pem", "id_ed25519", "a/cert.p12"] {
+            assert!(secret(yes), "{yes}");
+        }
+        for no in ["src/env.rs", "grid_a.rs", "pem", ".env.d/readme"] {
+            assert!(!secret(no), "{no}");
         }
     }
 
