@@ -58,6 +58,8 @@ fn an_undo_takes_out_what_the_agent_put_in() {
     check(":abc a:-", "abc");
     check(":abc a:- a:xyz", "abc");
     check("a:x a:-", "-");
+    // What came to nothing in the end stands in nobody's way.
+    check(":abc a:aXbc a:abc b:aBbc", "aBbc");
 }
 
 #[test]
@@ -96,6 +98,15 @@ fn what_is_undone_is_not_undone_again_and_an_undo_can_be_undone() {
     world.undo(&Pick::One(undo));
     assert_eq!(world.text("f"), Some("a\nb\nX\nc\n"));
     assert_eq!(world.plan(&all).steps.len(), 1, "what was done again can be undone again");
+}
+
+#[test]
+fn what_others_did_again_after_an_undo_is_theirs() {
+    let mut world = world(":abc a:ac");
+    let all = Pick::Agent(SessionId::from("a"));
+    world.undo(&all);
+    world.write("b", 9, "f", Some(&lines("ac")));
+    assert!(world.plan(&all).is_empty());
 }
 
 #[test]
