@@ -42,6 +42,8 @@ pub mod stage;
 mod table;
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod tests;
 
 use args::{Cli, Command};
@@ -91,8 +93,13 @@ pub fn main_with(
 fn misunderstood(error: &clap::Error, stage: &mut Stage) -> u8 {
     let text = error.render();
     let is_result = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    let stream = if is_result { &mut stage.out } else { &mut stage.err };
-    let colours = stage.out_is_terminal && stage.environment.get("NO_COLOR").is_none();
+    let (stream, is_terminal) = match is_result {
+        true => (&mut stage.out, stage.out_is_terminal),
+        false => (&mut stage.err, stage.err_is_terminal),
+    };
+    let colours = is_terminal
+        && stage.environment.get("NO_COLOR").is_none()
+        && stage.environment.get("TERM") != Some("dumb");
     let text = if colours { text.ansi().to_string() } else { text.to_string() };
     let _gone = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     if is_result { DONE } else { FailureKind::Usage.exit_code() }
@@ -128,7 +135,10 @@ fn dispatch(cli: Cli, stage: &mut Stage, say: &mut Say, parts: &dyn Parts) -> Re
 
 fn carry_out(command: Command, desk: &mut Desk<'_>) -> Result<u8, Failure> {
     match command {
-        Command::Demo { script } => demo::demo(desk, script.as_deref()),
+        Command::Demo { script, keep } => {
+            let after = if keep { demo::After::Keep } else { demo::After::Remove };
+            demo::demo(desk, script.as_deref(), after)
+        }
         Command::Resume(args) => resume::resume(desk, &args),
         Command::Run(args) => run::run(desk, args),
         Command::Serve { foreground } => serve::serve(desk, foreground),

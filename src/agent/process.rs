@@ -21,15 +21,12 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::model::agent::{ENGINE_MARK, RUN_MARK};
+
+pub mod lineage;
 pub mod lines;
 pub mod sweep;
 pub mod tail;
-
-/// The variable that names the run a process belongs to.
-pub const RUN_MARK: &str = "BENCHDOG_AGENT_RUN";
-
-/// The variable that names the process of the engine that started an agent.
-pub const ENGINE_MARK: &str = "BENCHDOG_ENGINE_PROCESS";
 
 /// Starts that may wait for the thread that forks. More at once is a mistake and is refused.
 const STARTS: usize = 256;

@@ -71,6 +71,9 @@ pub(super) enum Command {
     Demo {
         /// A script for the demo agents, instead of the built-in ones.
         script: Option<PathBuf>,
+        /// Keep the scratch workspace, which is removed at the end otherwise.
+        #[arg(long)]
+        keep: bool,
     },
     /// Go on with a stored session: the picker, or straight into one.
     Resume(Resume),

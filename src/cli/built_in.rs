@@ -14,7 +14,7 @@ use super::setup::Setup;
 use crate::agent::script;
 use crate::agent::script::demo;
 use crate::arbiter::Settings;
-use crate::config::bench::Bench;
+use crate::config::bench::{Bench, agent_name};
 use crate::config::program;
 use crate::engine::boot::{Boot, boot};
 use crate::engine::command::Command;
@@ -28,6 +28,9 @@ use crate::model::id::{ItemId, SessionId};
 use crate::model::session::{SessionHit, SessionQuery, TranscriptPage};
 use crate::ui;
 use crate::ui::app::Exit;
+
+/// Letters of a script's file that its agent is called by.
+const NAME: usize = 32;
 
 /// The parts that are built into the program.
 #[derive(Debug, Clone, Copy, Default)]
@@ -90,8 +93,7 @@ impl Parts for BuiltIn {
     fn history(&self, setup: &Setup) -> Result<Box<dyn Stored>, Failure> {
         let path = setup.settings.history.database(&setup.place.folders);
         if !path.exists() {
-            return Err(Failure::new(FailureKind::Failed, "nothing is stored yet")
-                .hint("start an agent; everything it does is stored"));
+            return Ok(Box::new(NothingYet));
         }
         Ok(Box::new(OnDisk { path }))
     }
@@ -122,7 +124,7 @@ impl Parts for BuiltIn {
                 .status(),
         );
         let agents = match script {
-            Some(script) => vec![scripted(&stem(script), script, None)],
+            Some(script) => vec![scripted(&name_of(script), script, None)],
             None => {
                 let scripts = folder.join(".benchdog/demo");
                 let mut agents = Vec::new();
@@ -177,8 +179,13 @@ fn scripted(name: &str, script: &Path, prompt: Option<String>) -> AgentSpec {
     }
 }
 
-fn stem(path: &Path) -> String {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+/// A name for the agent that plays the script at `path`, near to that of the file.
+fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+    let plain = |c: char| if c.is_alphanumeric() || matches!(c, '_' | '.') { c } else { '-' };
+    let name: String = stem.chars().map(plain).take(NAME).collect();
+    let name = name.trim_matches(['-', '.']);
+    agent_name(name).unwrap_or("demo").to_owned()
 }
 
 fn write_all(folder: &Path, files: &[(&str, &str)]) -> Result<(), Failure> {
@@ -191,6 +198,25 @@ fn write_all(folder: &Path, files: &[(&str, &str)]) -> Result<(), Failure> {
         })?;
     }
     Ok(())
+}
+
+/// The history before anything was stored.
+struct NothingYet;
+
+impl Stored for NothingYet {
+    fn sessions(&self, _query: &SessionQuery) -> Result<Vec<SessionHit>, Failure> {
+        Ok(Vec::new())
+    }
+
+    fn transcript(
+        &self,
+        _session: &SessionId,
+        _before: Option<ItemId>,
+        _limit: usize,
+    ) -> Result<TranscriptPage, Failure> {
+        Err(Failure::new(FailureKind::Failed, "nothing is stored yet")
+            .hint("start an agent; everything it does is stored"))
+    }
 }
 
 /// The history as it lies on the disk.
@@ -210,5 +236,25 @@ impl Stored for OnDisk {
         limit: usize,
     ) -> Result<TranscriptPage, Failure> {
         Ok(Reader::open(&self.path)?.page(session, before, limit)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_script_is_called_its_agent_has_a_name() {
+        for (file, name) in [
+            ("dir/lexer.toml", "lexer"),
+            ("my script.toml", "my-script"),
+            ("-v (2).toml", "v--2"),
+            (".toml", "toml"),
+            ("…", "demo"),
+            ("user.toml", "demo"),
+        ] {
+            assert_eq!(name_of(Path::new(file)), name, "{file}");
+        }
+        assert!(agent_name(&name_of(Path::new(&"x".repeat(99)))).is_ok());
     }
 }

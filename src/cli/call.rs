@@ -32,16 +32,20 @@ pub(super) fn call(
 
 /// A conflict is an answer; its code says whose move it is.
 fn exit_code(result: &Value) -> u8 {
+    verdict(result).map_or(DONE, FailureKind::exit_code)
+}
+
+/// Whose move it is after this result of a tool; nobody's if all is well.
+pub(super) fn verdict(result: &Value) -> Option<FailureKind> {
     match result.get("code").and_then(Value::as_str) {
-        Some("OK") => DONE,
-        Some("HELD" | "PINNED" | "TREE_BUSY" | "DEADLOCK" | "TIMEOUT") => {
-            FailureKind::Held.exit_code()
-        }
-        Some("STALE" | "UNREAD") => FailureKind::Stale.exit_code(),
-        Some(_) => FailureKind::Failed.exit_code(),
+        Some("OK") => None,
+        Some("HELD" | "PINNED" | "TREE_BUSY" | "DEADLOCK" | "TIMEOUT") => Some(FailureKind::Held),
+        Some("STALE" | "UNREAD") => Some(FailureKind::Stale),
+        Some("OUTSIDE") if result["data"]["needs_person"] == true => Some(FailureKind::NeedsPerson),
+        Some(_) => Some(FailureKind::Failed),
         None => match result.get("ok").and_then(Value::as_bool) {
-            Some(false) => FailureKind::Failed.exit_code(),
-            Some(true) | None => DONE,
+            Some(true) => None,
+            Some(false) | None => Some(FailureKind::Failed),
         },
     }
 }
@@ -59,6 +63,10 @@ mod tests {
         {
             assert_eq!(exit_code(&json!({"ok": code == "OK", "code": code})), exit, "{code}");
         }
+        let protected = json!({"code": "OUTSIDE", "data": {"needs_person": true}});
+        assert_eq!(exit_code(&protected), 5);
         assert_eq!(exit_code(&json!({"ok": false})), 1);
+        assert_eq!(exit_code(&json!({"ok": true})), 0);
+        assert_eq!(exit_code(&json!({"text": "neither a code nor a verdict"})), 1);
     }
 }

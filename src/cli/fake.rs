@@ -51,6 +51,7 @@ pub(crate) fn stage() -> (Stage, Written, Written) {
         err: Box::new(err.clone()),
         input: Box::new(Cursor::new(Vec::new())),
         out_is_terminal: false,
+        err_is_terminal: false,
         can_draw: false,
         size: None,
         environment: Environment::default(),

@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::parts::{Engine, Parts};
 use super::setup::Setup;
 use super::stage::Listener;
+use crate::agent::process::lineage::{Lineage, lineage};
 use crate::config::folders::private_folder;
 use crate::control::client::{Client, Introduction, gone};
 use crate::control::lock::{LockError, WorkspaceLock};
+use crate::control::peer::Peer;
 use crate::control::server::Endpoint;
 use crate::engine::command::Command;
 use crate::engine::link::Link;
@@ -97,6 +99,14 @@ impl Host {
     }
 }
 
+/// Who the process `pid` works for.
+fn whose(pid: u32) -> Peer {
+    match lineage(pid) {
+        Lineage::Person => Peer::Person,
+        Lineage::Agent(processes) => Peer::Agent(processes),
+    }
+}
+
 /// A workspace that is ours, before its engine runs.
 struct Taken {
     endpoint: Endpoint,
@@ -123,7 +133,9 @@ impl Taken {
         let workspace = setup.place.workspace.display().to_string();
         let endpoint = self.endpoint;
         let serving =
-            tokio::spawn(async move { endpoint.serve(&workspace, move || links(), token).await });
+            tokio::spawn(
+                async move { endpoint.serve(&workspace, move || links(), whose, token).await },
+            );
         Ok(Host { connect, ended, has_ended: false, stop, serving })
     }
 }

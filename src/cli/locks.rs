@@ -1,9 +1,12 @@
 //! `locks`, `pin`, `release`, `steal`: who may write which file.
 
+use serde_json::Value;
+
 use super::agents::named;
+use super::call::verdict;
 use super::table::{Table, ago};
 use super::{DONE, Desk, rows, small_runtime};
-use crate::engine::command::Command;
+use crate::engine::command::{Command, Reply};
 use crate::model::failure::Failure;
 use crate::model::id::AgentId;
 use crate::model::lease::{LeaseInfo, LeaseState};
@@ -74,7 +77,10 @@ fn change(
             None => None,
         };
         for command in commands(to) {
-            client.done(command).await?;
+            let done = client.request(command).await?;
+            if let Reply::Tool(result) = done {
+                carried_out(&result)?;
+            }
         }
         Ok::<(), Failure>(())
     })?;
@@ -82,6 +88,13 @@ fn change(
         desk.say.value(&serde_json::json!({"ok": true}));
     }
     Ok(DONE)
+}
+
+/// The arbiter's word on a reservation, which may be no.
+fn carried_out(result: &Value) -> Result<(), Failure> {
+    let kind = verdict(result);
+    let text = result["text"].as_str().unwrap_or("the arbiter refused it");
+    kind.map_or(Ok(()), |kind| Err(Failure::new(kind, text)))
 }
 
 fn state(lease: &LeaseInfo) -> &'static str {

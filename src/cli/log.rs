@@ -10,7 +10,8 @@ use tracing_subscriber::EnvFilter;
 use super::args::Common;
 use super::stage::Stage;
 use crate::config::folders::Folders;
-use crate::config::load::{Layers, load};
+use crate::config::load::{LOG, Layers, load};
+use crate::config::schema::is_filter;
 
 /// Lines that may wait for the disk; more are dropped, so that logging never holds anybody up.
 const LINES: usize = 16 * 1024;
@@ -50,7 +51,7 @@ fn open(path: &Path) -> Option<(NonBlocking, WorkerGuard)> {
 /// `-v` first, then BENCHDOG_LOG, then the setting.
 fn filter(stage: &Stage, common: &Common, folders: &Folders) -> EnvFilter {
     let own = |level: &str| format!("info,benchdog={level}");
-    let wish = match (common.verbose, stage.environment.get("BENCHDOG_LOG")) {
+    let wish = match (common.verbose, stage.environment.get(LOG)) {
         (0, Some(wish)) => wish.to_owned(),
         (0, None) => {
             let layers = Layers {
@@ -64,7 +65,9 @@ fn filter(stage: &Stage, common: &Common, folders: &Folders) -> EnvFilter {
         (1, _) => own("debug"),
         (_, _) => own("trace"),
     };
-    EnvFilter::try_new(&wish).unwrap_or_else(|_| EnvFilter::new(own("info")))
+    // What is wrong with it is said with the settings.
+    let wish = Some(wish).filter(|wish| is_filter(wish)).unwrap_or_else(|| own("info"));
+    EnvFilter::new(wish)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::parts::Opening;
 use super::setup::{Place, Setup};
 use super::{DONE, Desk, large_runtime, small_runtime};
 use crate::config::bench::{self, Bench};
+use crate::config::settings::Settings;
 use crate::control::client::Client;
 use crate::engine::command::Command;
 use crate::model::failure::{Failure, FailureKind};
@@ -43,14 +44,14 @@ pub(super) fn open(desk: &mut Desk<'_>, args: &Open) -> Result<u8, Failure> {
     let place = Place::find(desk.stage, &desk.common, args.folder.as_deref())
         .map_err(|failure| perhaps_a_command(failure, args.folder.as_deref()))?;
     desk.needs_screen()?;
+    let setup = place.settle(&desk.common, desk.say)?;
     let plan = match &args.bench {
         Some(file) => {
-            let bench = read_bench(&desk.stage.folder.join(file), file, desk)?;
-            Plan::Bench(Box::new(bench))
+            let path = desk.stage.folder.join(file);
+            Plan::Bench(Box::new(read_bench(&path, file, &setup.settings, desk)?))
         }
         None => Plan::Nothing,
     };
-    let setup = place.settle(&desk.common, desk.say)?;
     on_screen(desk, &setup, plan)
 }
 
@@ -130,13 +131,18 @@ async fn carry_out(
     }
 }
 
-fn read_bench(path: &Path, named: &Path, desk: &mut Desk<'_>) -> Result<Bench, Failure> {
+fn read_bench(
+    path: &Path,
+    named: &Path,
+    settings: &Settings,
+    desk: &mut Desk<'_>,
+) -> Result<Bench, Failure> {
     let name = named.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| {
         Failure::new(FailureKind::Usage, format!("the bench file {name} cannot be read"))
             .cause(error)
     })?;
-    bench::parse(&text, &name).map_err(|problems| {
+    bench::parse(&text, &name, &settings.agent).map_err(|problems| {
         let mut problems = problems.into_iter();
         let first = problems.next().map_or_else(
             || Failure::new(FailureKind::Config, format!("{name} is no bench file")),

@@ -10,8 +10,10 @@ use super::setup::Setup;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::transcript::Level;
 use crate::ui::action::Context;
-use crate::ui::app::{Options, Start};
+use crate::ui::app::{Bell, Options, Start};
+use crate::ui::dialog::Preset;
 use crate::ui::keymap::Keymap;
+use crate::ui::terminal::Mouse;
 use crate::ui::theme::Theme;
 
 /// The person's own keys, beside the settings.
@@ -28,7 +30,7 @@ pub(super) fn options(
     let (mut keymap, problems) = Keymap::load(&own);
     let mut greeting: Vec<_> =
         problems.iter().map(|problem| (Level::Warn, format!("{KEYMAP}: {problem}"))).collect();
-    let ui = &setup.settings.ui;
+    let (ui, agent) = (&setup.settings.ui, &setup.settings.agent);
     if let Err(why) = keymap.set_prefix(&ui.prefix) {
         greeting.push((Level::Warn, format!("the prefix `{}`: {why}", ui.prefix)));
     }
@@ -50,7 +52,14 @@ pub(super) fn options(
         },
         attached,
         home: place.environment.get("HOME").unwrap_or_default().to_owned(),
-        script: script_program()?,
+        bell: if setup.settings.notify.bell { Bell::Rings } else { Bell::Mute },
+        mouse: if ui.mouse { Mouse::Ours } else { Mouse::Theirs },
+        preset: Preset {
+            backend: agent.backend,
+            model: agent.model.clone(),
+            mode: agent.permission_mode,
+            script: script_program()?,
+        },
         greeting,
     })
 }

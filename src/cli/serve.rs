@@ -44,6 +44,10 @@ pub(super) fn shutdown(desk: &mut Desk<'_>) -> Result<u8, Failure> {
     let place = desk.place()?;
     small_runtime()?.block_on(async {
         let (_, link) = place.attach().await?;
-        shut_down_other(link).await.map(|()| DONE)
-    })
+        shut_down_other(link).await
+    })?;
+    if desk.say.json {
+        desk.say.value(&json!({"ok": true}));
+    }
+    Ok(DONE)
 }

@@ -137,6 +137,8 @@ fn short(id: &str) -> &str {
 
 fn state(hit: &SessionHit) -> &'static str {
     match (hit.open, hit.resumable) {
+        // Its pane is still there and can start it anew, but nothing runs.
+        (true, _) if hit.row.last_state == "dead" => "stopped",
         (true, _) => "open",
         (false, true) => "can go on",
         (false, false) => "stored",

@@ -25,6 +25,8 @@ pub struct Stage {
     pub input: Box<dyn Read + Send>,
     /// Whether results go to a terminal.
     pub out_is_terminal: bool,
+    /// Whether messages go to a terminal.
+    pub err_is_terminal: bool,
     /// Whether a screen can be opened: there is a terminal to draw on and to read keys from.
     pub can_draw: bool,
     /// Columns and rows of the terminal.
@@ -53,6 +55,7 @@ impl Stage {
             err: Box::new(io::stderr()),
             input: Box::new(io::stdin()),
             out_is_terminal,
+            err_is_terminal: io::stderr().is_terminal(),
             can_draw: out_is_terminal && io::stdin().is_terminal(),
             size: rustix::termios::tcgetwinsize(io::stdout())
                 .ok()

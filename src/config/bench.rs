@@ -1,7 +1,8 @@
 //! The bench file: which agents to open, in which layout (`benchdog --bench FILE`).
 //!
 //! Pure. The person names the file, so what it says is the person's word: it may name programs.
-//! What is wrong is said with line and column, and then nothing is opened.
+//! What it leaves open is as the settings wish a new agent. What is wrong is said with line and
+//! column, and then nothing is opened.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::problem::{Origin, Problem, Spot};
+use super::settings::NewAgent;
 use crate::model::agent::{AgentSpec, Backend};
 use crate::model::permission::PermissionMode;
 
@@ -106,9 +108,10 @@ struct RawAgent {
     cwd: Option<Spanned<String>>,
 }
 
-/// Reads `text`, which people know as `file`. Every problem is fatal.
-pub fn parse(text: &str, file: &str) -> Result<Bench, Vec<Problem>> {
-    let mut reader = Reader { text, file, problems: Vec::new() };
+/// Reads `text`, which people know as `file`; an agent is like `usual` where the file says nothing.
+/// Every problem is fatal.
+pub fn parse(text: &str, file: &str, usual: &NewAgent) -> Result<Bench, Vec<Problem>> {
+    let mut reader = Reader { text, file, usual, problems: Vec::new() };
     let raw: RawBench = match toml::from_str(text) {
         Ok(raw) => raw,
         Err(error) => {
@@ -160,6 +163,7 @@ pub fn agent_name(raw: &str) -> Result<&str, String> {
 struct Reader<'a> {
     text: &'a str,
     file: &'a str,
+    usual: &'a NewAgent,
     problems: Vec<Problem>,
 }
 
@@ -222,11 +226,11 @@ impl Reader<'_> {
         });
         AgentSpec {
             name: name.unwrap_or_default(),
-            backend: driver.unwrap_or_default(),
+            backend: driver.unwrap_or(self.usual.backend),
             command: raw.command,
             prompt: raw.prompt.filter(|prompt| !prompt.trim().is_empty()),
             model: raw.model.filter(|model| !model.is_empty()),
-            permission_mode: mode.unwrap_or_default(),
+            permission_mode: mode.unwrap_or(self.usual.permission_mode),
             allowed_tools: raw.allowed_tools,
             disallowed_tools: raw.disallowed_tools,
             max_turns: raw.max_turns.filter(|turns| *turns > 0),
@@ -311,8 +315,19 @@ fn inside(raw: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
+    /// What the settings wish of a new agent.
+    fn usual() -> NewAgent {
+        NewAgent {
+            backend: Backend::Claude,
+            model: String::new(),
+            permission_mode: PermissionMode::Default,
+            allowed_tools: Vec::new(),
+            disallowed_tools: Vec::new(),
+        }
+    }
+
     fn wrong(text: &str) -> String {
-        let problems = parse(text, "b.toml").expect_err("problems");
+        let problems = parse(text, "b.toml", &usual()).expect_err("problems");
         problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
     }
 
@@ -339,6 +354,7 @@ mod tests {
             backend = "script"
             "#,
             "b.toml",
+            &usual(),
         )
         .expect("a bench");
         assert_eq!(bench.layout, Layout::MainLeft);
@@ -354,10 +370,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_file_leaves_open_is_as_the_settings_wish() {
+        let usual =
+            NewAgent { backend: Backend::Script, permission_mode: PermissionMode::Plan, ..usual() };
+        let text = "[[agent]]\n[[agent]]\npermission_mode = 'acceptEdits'\nbackend = 'claude'\n";
+        let bench = parse(text, "b.toml", &usual).expect("a bench");
+        let got: Vec<_> =
+            bench.agents.iter().map(|agent| (agent.backend, agent.permission_mode)).collect();
+        let expected = [
+            (Backend::Script, PermissionMode::Plan),
+            (Backend::Claude, PermissionMode::AcceptEdits),
+        ];
+        assert_eq!(got, expected);
+    }
+
+    #[test]
     fn a_split_tree_names_agents() {
         let agents = "[[agent]]\nname = \"a\"\n[[agent]]\nname = \"b\"\n[[agent]]\nname = \"c\"\n";
         let layout = r#"layout = { split = "columns", shares = [2, 1], parts = ["a", { split = "rows", parts = ["b", "c"] }] }"#;
-        let bench = parse(&format!("{layout}\n{agents}"), "b.toml").expect("a bench");
+        let bench = parse(&format!("{layout}\n{agents}"), "b.toml", &usual()).expect("a bench");
         let Layout::Tree(tree) = bench.layout else { panic!("a tree") };
         assert_eq!(
             serde_json::to_value(&tree).expect("json"),

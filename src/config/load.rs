@@ -14,8 +14,9 @@ use super::file::{Parsed, parse, single};
 use super::folders::Folders;
 use super::merge::{Merged, Voice};
 use super::problem::{Gravity, Origin, Problem};
-use super::schema::KEYS;
+use super::schema::{FILTER, KEYS, is_filter};
 use super::settings::Settings;
+use crate::model::agent::{ENGINE_MARK, RUN_MARK};
 use crate::model::failure::{Failure, FailureKind};
 
 /// The defaults, with a comment for each.
@@ -23,6 +24,9 @@ pub const DEFAULTS: &str = include_str!("../../assets/config.toml");
 
 /// The project's file below the root of the workspace.
 pub const PROJECT_FILE: &str = ".benchdog/config.toml";
+
+/// The variable that says what is logged, before the setting.
+pub const LOG: &str = "BENCHDOG_LOG";
 
 /// The largest settings file that is read.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -65,14 +69,21 @@ pub fn load(layers: &Layers<'_>) -> Result<Loaded, Failure> {
     merged.add(parse(DEFAULTS, "defaults"), Voice::Person, &mut problems);
     merged.forget_origins();
     merged.add(read(&layers.folders.settings_file()), Voice::Person, &mut problems);
-    if let Some(file) = layers.workspace.map(project_file) {
-        merged.add(read(&file), Voice::Project, &mut problems);
+    let project = layers.workspace.map(project_file);
+    if let Some(file) = &project {
+        merged.add(read(file), Voice::Project, &mut problems);
     }
     merged.add(of_environment(layers.environment), Voice::Person, &mut problems);
     merged.add(of_flags(layers.flags), Voice::Person, &mut problems);
-    let settings = Settings::deserialize(merged.table()).map_err(|error| {
+    let mut settings = Settings::deserialize(merged.table()).map_err(|error| {
         Failure::new(FailureKind::Internal, "the settings do not fit together").cause(error)
     })?;
+    // What the project narrows holds for agents that are wished with a mode of their own, too.
+    let narrowed = merged.get("agent.permission_mode").is_some_and(|(_, origin)| {
+        matches!(origin, Origin::File { file, .. }
+            if project.is_some_and(|project| *file == project.display().to_string()))
+    });
+    settings.ceiling = narrowed.then_some(settings.agent.permission_mode);
     check_bounds(&settings, &merged, &mut problems);
     Ok(Loaded { settings, merged, problems })
 }
@@ -112,6 +123,11 @@ fn of_environment(environment: &Environment) -> Parsed {
                 Ok(entry) => parsed.entries.push(entry),
                 Err(problem) => parsed.problems.push(problem),
             }
+        } else if name == LOG {
+            if !is_filter(value) {
+                let message = format!("`{value}` is no filter of the log: it must be {FILTER}");
+                parsed.problems.push(Problem::ignored(origin, message));
+            }
         } else if in_a_section(name) {
             let message = "there is no setting of this name";
             parsed.problems.push(Problem::ignored(origin, message));
@@ -121,8 +137,11 @@ fn of_environment(environment: &Environment) -> Parsed {
 }
 
 /// Whether a variable looks like a setting: `BENCHDOG_`, a section, a name. Others with our prefix
-/// (`BENCHDOG_HOME`) mean something else.
+/// (`BENCHDOG_HOME`) mean something else, and so do the marks that agents' processes carry.
 fn in_a_section(name: &str) -> bool {
+    if [RUN_MARK, ENGINE_MARK].contains(&name) {
+        return false;
+    }
     KEYS.iter().any(|key| {
         let section = key.path.split('.').next().unwrap_or_default().to_uppercase();
         name.strip_prefix("BENCHDOG_")
@@ -166,6 +185,8 @@ fn check_bounds(settings: &Settings, merged: &Merged, problems: &mut Vec<Problem
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::agent::AgentSpec;
+    use crate::model::permission::PermissionMode;
 
     /// A home and a workspace with these two files, and the settings that come out.
     fn loaded(person: &str, project: &str, variables: &[(&str, &str)], flags: &[&str]) -> Loaded {
@@ -255,10 +276,52 @@ mod tests {
     }
 
     #[test]
+    fn the_marks_of_an_agents_shell_are_no_settings() {
+        let marks = [(RUN_MARK, "5f2c"), (ENGINE_MARK, "17-99"), ("BENCHDOG_AGENT_RUNS", "1")];
+        let problems = loaded("", "", &marks, &[]).problems;
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        assert!(problem.to_string().contains("BENCHDOG_AGENT_RUNS"), "{problem}");
+    }
+
+    #[test]
+    fn a_filter_of_the_log_that_logs_nothing_is_said() {
+        let loaded = loaded("log.level = 'loud'", "", &[(LOG, "louder")], &[]);
+        let messages: Vec<String> = loaded.problems.iter().map(Problem::to_string).collect();
+        let [level, variable] = &messages[..] else { panic!("{messages:?}") };
+        assert!(level.contains("`log.level` must be error, warn,"), "{level}");
+        assert!(variable.starts_with("environment BENCHDOG_LOG: `louder` is no"), "{variable}");
+        assert_eq!(loaded.settings.log.level, "info");
+        assert_eq!(loaded.fatal(), None);
+    }
+
+    #[test]
     fn bounds_that_cross_are_said() {
         let loaded = loaded("arbiter.held_min_seconds = 90", "", &[], &[]);
         let problem = loaded.fatal().expect("a problem");
         assert!(problem.message.contains("held_min_seconds"), "{problem}");
+    }
+
+    #[test]
+    fn a_project_narrows_agents_that_are_wished_with_a_mode_too() {
+        use PermissionMode::{AcceptEdits, BypassPermissions, Default, DontAsk, Plan};
+        let project = "agent.permission_mode = \"plan\"";
+        let own = "agent.permission_mode = \"acceptEdits\"";
+        let over = "agent.permission_mode=default";
+        for (person, project, flags, wish, mode) in [
+            ("", "", &[][..], BypassPermissions, BypassPermissions),
+            (own, "", &[], BypassPermissions, BypassPermissions),
+            ("", project, &[], BypassPermissions, Plan),
+            (own, project, &[], AcceptEdits, Plan),
+            ("", "agent.permission_mode = \"dontAsk\"", &[], Plan, Plan),
+            ("", "agent.permission_mode = \"dontAsk\"", &[], Default, DontAsk),
+            // Who overrules the project by name means it.
+            ("", project, &[over], AcceptEdits, AcceptEdits),
+        ] {
+            let settings = loaded(person, project, &[], flags).settings;
+            let wish = AgentSpec { permission_mode: wish, ..AgentSpec::default() };
+            let got = settings.complete(wish.clone()).permission_mode;
+            assert_eq!(got, mode, "{person} {project} {flags:?} {wish:?}");
+        }
     }
 
     #[test]
@@ -269,7 +332,7 @@ mod tests {
             &[],
             &[],
         );
-        let spec = loaded.settings.complete(crate::model::agent::AgentSpec {
+        let spec = loaded.settings.complete(AgentSpec {
             max_turns: Some(9),
             model: Some("own".to_owned()),
             ..Default::default()

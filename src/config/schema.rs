@@ -4,6 +4,8 @@
 //! settings.
 
 use toml::Value;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// One setting.
 #[derive(Debug, PartialEq)]
@@ -33,6 +35,8 @@ pub enum Kind {
     List,
     /// A program and its arguments: a list that is not empty.
     Program,
+    /// What is logged: a level, or levels for modules.
+    Filter,
 }
 
 /// What a project's file may do with a setting.
@@ -58,6 +62,10 @@ pub enum Narrow {
     /// A lower number, where 0 stands for "no limit".
     Lower,
 }
+
+/// What a filter of the log looks like.
+pub const FILTER: &str = "error, warn, info, debug or trace, also per module \
+                          (`info,benchdog::engine=debug`)";
 
 /// Permission modes from the strictest to the one that allows everything.
 pub const MODES: &[&str] =
@@ -88,7 +96,7 @@ pub const KEYS: &[Key] = &[
     key("history.queue_mib", Kind::Whole(1, 4096), Trust::Person),
     key("journal.keep_days", Kind::Whole(1, 3650), Trust::Person),
     key("journal.keep_mib", Kind::Whole(1, 1024 * 1024), Trust::Person),
-    key("log.level", Kind::Text, Trust::Person),
+    key("log.level", Kind::Filter, Trust::Person),
 ];
 
 const fn key(path: &'static str, kind: Kind, trust: Trust) -> Key {
@@ -116,6 +124,7 @@ impl Key {
     pub fn accept(&self, value: &Value) -> Result<Value, String> {
         let accepted = match (self.kind, value) {
             (Kind::Flag, Value::Boolean(_)) | (Kind::Text, Value::String(_)) => Some(value.clone()),
+            (Kind::Filter, Value::String(filter)) => is_filter(filter).then(|| value.clone()),
             (Kind::Whole(least, most), Value::Integer(number)) => {
                 (least..=most).contains(number).then(|| value.clone())
             }
@@ -140,7 +149,7 @@ impl Key {
     /// Reads the value of an environment variable or a flag, which is not written as TOML.
     pub fn read(&self, raw: &str) -> Result<Value, String> {
         let value = match self.kind {
-            Kind::Text | Kind::Word(_) => Value::String(raw.to_owned()),
+            Kind::Text | Kind::Filter | Kind::Word(_) => Value::String(raw.to_owned()),
             Kind::Flag => match raw {
                 "1" | "true" | "yes" | "on" => Value::Boolean(true),
                 "0" | "false" | "no" | "off" => Value::Boolean(false),
@@ -172,8 +181,20 @@ impl Key {
             Kind::Word(words) => format!("one of {}", words.join(", ")),
             Kind::List => "a list of texts".to_owned(),
             Kind::Program => "a list of texts, the program first".to_owned(),
+            Kind::Filter => FILTER.to_owned(),
         }
     }
+}
+
+/// Whether `text` says what is to be logged. A word alone is a level or names a module of ours;
+/// any other is a slip, which would log nothing.
+pub fn is_filter(text: &str) -> bool {
+    let told = |part: &str| {
+        let alone = !part.contains(['=', '[', ':']);
+        !part.is_empty()
+            && (!alone || part.parse::<LevelFilter>().is_ok() || part.starts_with("benchdog"))
+    };
+    text.split(',').all(|part| told(part.trim())) && EnvFilter::try_new(text).is_ok()
 }
 
 /// The items of a list, if all of them are texts.
@@ -230,6 +251,18 @@ mod tests {
         ];
         for (path, raw, message) in cases {
             assert_eq!(read(path, raw), Err(message.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_filter_of_the_log_is_one_that_logs() {
+        for good in
+            ["info", "off", "DEBUG", "info,benchdog::engine=debug", "benchdog=trace", "benchdog"]
+        {
+            assert!(is_filter(good), "{good}");
+        }
+        for bad in ["loud", "info,loud", "", "benchdog=loud", "a=b=c"] {
+            assert!(!is_filter(bad), "{bad}");
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::folders::Folders;
+use super::schema::MODES;
 use crate::model::agent::{AgentSpec, Backend};
 use crate::model::permission::PermissionMode;
 
@@ -34,6 +35,9 @@ pub struct Settings {
     pub journal: Journal,
     /// What is logged.
     pub log: Log,
+    /// The permission mode that the project does not let an agent go beyond, if it says so.
+    #[serde(skip)]
+    pub ceiling: Option<PermissionMode>,
 }
 
 /// The screen.
@@ -165,11 +169,21 @@ impl History {
             path => folders.data.join(Path::new(path)),
         }
     }
+
+    /// Bytes of records that may wait for the disk.
+    pub fn queue_bytes(&self) -> usize {
+        self.queue_mib.saturating_mul(1024 * 1024)
+    }
 }
 
 impl Settings {
-    /// Fills in what `spec` leaves open, and keeps it within the limits.
+    /// Fills in what `spec` leaves open, and keeps it within the limits and what the project allows.
     pub fn complete(&self, mut spec: AgentSpec) -> AgentSpec {
+        if let Some(ceiling) = self.ceiling
+            && rank(spec.permission_mode) > rank(ceiling)
+        {
+            spec.permission_mode = ceiling;
+        }
         if spec.model.is_none() && !self.agent.model.is_empty() {
             spec.model = Some(self.agent.model.clone());
         }
@@ -183,7 +197,7 @@ impl Settings {
                 spec.disallowed_tools.push(tool.clone());
             }
         }
-        let Limits { agents: _, max_turns, max_budget_usd } = self.limits;
+        let (max_turns, max_budget_usd) = (self.limits.max_turns, self.limits.max_budget_usd);
         if max_turns > 0 {
             spec.max_turns = Some(spec.max_turns.map_or(max_turns, |wish| wish.min(max_turns)));
         }
@@ -203,4 +217,9 @@ impl Settings {
             ..AgentSpec::default()
         })
     }
+}
+
+/// How much a mode allows, compared with others.
+fn rank(mode: PermissionMode) -> Option<usize> {
+    MODES.iter().position(|name| *name == mode.as_str())
 }

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::lock::WorkspaceLock;
+use super::peer::Peer;
 use super::server::Endpoint;
 use crate::engine::command::{Command, Reply};
 use crate::engine::event::{Event, Snapshot, ToClient, ToEngine, WorkspaceInfo};
@@ -87,13 +88,24 @@ impl FakeEngine {
 
     /// Serves it on a socket in `folder`, as the engine of `workspace`.
     pub(crate) fn serve(&self, lock_file: &Path, workspace: &Path, socket: &Path) -> Served {
+        self.serve_whose(lock_file, workspace, socket, |_| Peer::Person)
+    }
+
+    /// The same, where `whose` tells who a process works for.
+    pub(crate) fn serve_whose(
+        &self,
+        lock_file: &Path,
+        workspace: &Path,
+        socket: &Path,
+        whose: fn(u32) -> Peer,
+    ) -> Served {
         let lock = WorkspaceLock::take(lock_file, workspace, socket).expect("the lock");
         let endpoint = Endpoint::bind(lock).expect("a socket");
         let stop = CancellationToken::new();
         let engine = self.clone();
         let (name, token) = (workspace.display().to_string(), stop.clone());
         let task = tokio::spawn(async move {
-            endpoint.serve(&name, move || engine.connect(), token).await;
+            endpoint.serve(&name, move || engine.connect(), whose, token).await;
         });
         Served { socket: socket.to_owned(), stop, task }
     }

@@ -18,7 +18,9 @@ use tokio::task::JoinSet;
 use tokio_util::codec::{FramedRead, LinesCodecError};
 use tokio_util::sync::CancellationToken;
 
+use super::client::Client;
 use super::lock::WorkspaceLock;
+use super::peer::{Door, Peer};
 use super::wire;
 use crate::engine::command::Reply;
 use crate::engine::event::{PROTOCOL, ToClient, ToEngine};
@@ -69,13 +71,20 @@ impl Endpoint {
         self.lock.socket()
     }
 
-    /// Carries links to front ends until `stop`. Gives itself back, so that the workspace stays
-    /// taken until the engine has ended too.
-    pub async fn serve<F>(self, workspace: &str, connect: F, stop: CancellationToken) -> Self
+    /// Carries links to front ends until `stop`. `whose` tells who a process works for; it may
+    /// block. Gives itself back, so that the workspace stays taken until the engine has ended too.
+    pub async fn serve<F>(
+        self,
+        workspace: &str,
+        connect: F,
+        whose: fn(u32) -> Peer,
+        stop: CancellationToken,
+    ) -> Self
     where
         F: Fn() -> Link,
     {
-        self.serve_user(rustix::process::geteuid().as_raw(), workspace, connect, stop).await
+        let user = rustix::process::geteuid().as_raw();
+        self.serve_user(user, workspace, connect, whose, stop).await
     }
 
     async fn serve_user<F>(
@@ -83,6 +92,7 @@ impl Endpoint {
         user: u32,
         workspace: &str,
         connect: F,
+        whose: fn(u32) -> Peer,
         stop: CancellationToken,
     ) -> Self
     where
@@ -103,8 +113,8 @@ impl Endpoint {
                     continue;
                 }
             };
-            match stream.peer_cred() {
-                Ok(peer) if peer.uid() == user => {}
+            let process = match stream.peer_cred() {
+                Ok(peer) if peer.uid() == user => peer.pid(),
                 Ok(peer) => {
                     tracing::warn!(uid = peer.uid(), "a front end of another user is turned away");
                     continue;
@@ -113,7 +123,8 @@ impl Endpoint {
                     tracing::warn!(%error, "a front end without a user is turned away");
                     continue;
                 }
-            }
+            };
+            let process = process.and_then(|pid| u32::try_from(pid).ok());
             if connections.len() >= CONNECTIONS {
                 connections.spawn(turn_away(stream));
                 continue;
@@ -123,7 +134,15 @@ impl Endpoint {
                 pid: std::process::id(),
                 workspace: workspace.to_owned(),
             };
-            connections.spawn(carry(stream, hello, connect()));
+            let looked = tokio::task::spawn_blocking(move || process.map(whose)).await;
+            // Who cannot be told is not taken for the person.
+            let door = match looked.ok().flatten().unwrap_or(Peer::Agent(Vec::new())) {
+                Peer::Person => Door::Open,
+                Peer::Agent(processes) => {
+                    Door::Guarded { processes, engine: Client::new(connect()) }
+                }
+            };
+            connections.spawn(carry(stream, hello, connect(), door));
         }
         let drained = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(LAST_WORDS, drained).await.is_err() {
@@ -153,11 +172,11 @@ async fn turn_away(stream: UnixStream) {
 }
 
 /// Carries one link until one side is gone.
-async fn carry(stream: UnixStream, hello: ToClient, link: Link) {
+async fn carry(stream: UnixStream, hello: ToClient, link: Link, door: Door) {
     let (read, write) = stream.into_split();
     let Link { commands, events } = link;
     let (answers, answered) = mpsc::channel(ANSWERS);
-    let listen = listen(read, commands, answers);
+    let listen = listen(read, commands, answers, door);
     let speak = speak(write, hello, events, answered);
     tokio::pin!(speak);
     let spoken = tokio::select! {
@@ -175,6 +194,7 @@ async fn listen(
     read: OwnedReadHalf,
     commands: mpsc::Sender<ToEngine>,
     answers: mpsc::Sender<ToClient>,
+    mut door: Door,
 ) {
     let mut lines = FramedRead::new(read, wire::codec());
     let mut after_error = false;
@@ -182,12 +202,18 @@ async fn listen(
         let bad = match lines.next().await {
             Some(Ok(line)) if line.trim().is_empty() => continue,
             Some(Ok(line)) => match wire::command(&line) {
-                Ok(command) => {
-                    if commands.send(command).await.is_err() {
-                        return;
+                Ok(asked) => match door.check(&asked.command).await {
+                    Ok(()) => {
+                        if commands.send(asked).await.is_err() {
+                            return;
+                        }
+                        continue;
                     }
-                    continue;
-                }
+                    Err(failure) => {
+                        let reply = Reply::Failed(failure);
+                        ToClient::Reply { id: asked.id, reply }
+                    }
+                },
                 Err(reply) => *reply,
             },
             Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
@@ -263,12 +289,14 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::super::client::{Client, connect};
-    use super::super::fake::{FakeEngine, Mouth, empty_snapshot};
+    use super::super::fake::{FakeEngine, Mouth, agent, empty_snapshot};
     use super::*;
     use crate::engine::command::Command;
     use crate::engine::event::Event;
     use crate::engine::link::{EVENT_BYTES, Sent, events};
+    use crate::model::agent::AgentState;
     use crate::model::id::{AgentId, ItemId};
+    use crate::model::permission::PermissionMode;
 
     fn endpoint(dir: &Path) -> Endpoint {
         let lock = WorkspaceLock::take(&dir.join("w.lock"), dir, &dir.join("w.sock"));
@@ -319,7 +347,9 @@ mod tests {
         let other = rustix::process::geteuid().as_raw() + 1;
         let token = stop.clone();
         let serving = tokio::spawn(async move {
-            endpoint.serve_user(other, "/w", move || engine.connect(), token).await
+            endpoint
+                .serve_user(other, "/w", move || engine.connect(), |_| Peer::Person, token)
+                .await
         });
         let mut stream = UnixStream::connect(&socket).await.expect("a stream");
         let said = stream.read(&mut [0; 64]).await.expect("the end");
@@ -328,6 +358,51 @@ mod tests {
         assert_eq!(failure.kind, FailureKind::Unreachable);
         stop.cancel();
         serving.await.expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn a_process_of_an_agent_may_look_and_use_the_tools_as_itself_only() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let engine = FakeEngine::new(|command, _| match command {
+            Command::ListAgents => Reply::Agents(vec![agent(1, "blue", AgentState::Working)]),
+            Command::CallTool { .. } => Reply::Tool(serde_json::json!({"ok": true})),
+            _ => Reply::Done,
+        });
+        let (lock, socket) = (dir.path().join("w.lock"), dir.path().join("w.sock"));
+        // The process of the agent `blue` is an ancestor of whoever comes.
+        let served =
+            engine.serve_whose(&lock, dir.path(), &socket, |pid| Peer::Agent(vec![pid, 4242, 1]));
+        let (_, link) = connect(&socket).await.expect("a link");
+        let mut client = Client::new(link);
+        let call = |name: &str| Command::CallTool {
+            name: name.to_owned(),
+            tool: "who_has".to_owned(),
+            input: serde_json::json!({}),
+        };
+        let agent = AgentId(1);
+        for allowed in [Command::Subscribe, Command::ListLocks, Command::ListAsks, call("blue")] {
+            let reply = client.request(allowed.clone()).await;
+            assert!(reply.is_ok(), "{allowed:?} {reply:?}");
+        }
+        let refused = [
+            call("red"),
+            call("user"),
+            Command::Shutdown,
+            Command::StopAgent { agent },
+            Command::Steal { path: "a".to_owned(), to: Some(agent) },
+            Command::Release { path: "a".to_owned() },
+            Command::Send { agent, text: "do it".to_owned() },
+            Command::SetMode { agent, mode: PermissionMode::BypassPermissions },
+        ];
+        let heard = engine.heard().len();
+        for command in refused {
+            let failure = client.request(command.clone()).await.expect_err("refused");
+            assert_eq!(failure.kind, FailureKind::NeedsPerson, "{command:?}");
+        }
+        let more = engine.heard().split_off(heard);
+        assert!(more.iter().all(|command| *command == Command::ListAgents), "{more:?}");
+        drop(client);
+        served.end().await;
     }
 
     #[tokio::test]
@@ -416,7 +491,7 @@ mod tests {
                 seen.notify_one();
                 link.lock().expect("no panic").take().expect("one front end")
             };
-            endpoint.serve("/w", connect, token).await
+            endpoint.serve("/w", connect, |_| Peer::Person, token).await
         });
         let stream = UnixStream::connect(&socket).await.expect("a stream");
         connected.notified().await;

@@ -78,7 +78,10 @@ pub fn boot(wish: Boot) -> Result<Engine, Failure> {
     process::become_subreaper().map_err(|error| {
         Failure::new(FailureKind::Internal, "orphans of agents could not be reaped").cause(error)
     })?;
-    let store = Store::open(&wish.history)?;
+    let store = match &wish.settings {
+        Some(settings) => Store::open_holding(&wish.history, settings.history.queue_bytes())?,
+        None => Store::open(&wish.history)?,
+    };
     let (table, left_behind) = take_over(&wish.arbiter, &store, &root)?;
     let setup = Setup {
         workspace: WorkspaceInfo {

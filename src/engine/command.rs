@@ -9,6 +9,7 @@ use crate::model::id::{AgentId, AskId, ItemId, SessionId};
 use crate::model::lease::LeaseInfo;
 use crate::model::permission::{Ask, AskAnswer, PermissionMode};
 use crate::model::session::{BenchRow, SessionHit, SessionQuery, TranscriptPage};
+use crate::model::time::Wall;
 
 /// A request of a front end. Each is answered with exactly one [`Reply`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,8 +33,12 @@ pub enum Command {
         #[serde(default)]
         from_history: bool,
     },
-    /// Go on with the whole bench as it was.
-    ResumeBench,
+    /// Go on with a whole bench as it was.
+    ResumeBench {
+        /// The one that was begun then; the last one without.
+        #[serde(default)]
+        begun: Option<Wall>,
+    },
     /// Give an agent a prompt. It waits if the agent is busy.
     Send {
         /// Which agent.
@@ -144,7 +149,7 @@ pub enum Command {
         query: SessionQuery,
     },
     /// The benches that can be resumed as a whole, this workspace's only.
-    ShowBench,
+    ShowBenches,
     /// A stretch of a stored transcript, its end without `before`.
     ReadTranscript {
         /// Which session.
@@ -191,8 +196,8 @@ pub enum Reply {
     Asks(Vec<Ask>),
     /// Rows of sessions.
     Sessions(Vec<SessionHit>),
-    /// The bench as it was, if there is one.
-    Bench(Option<BenchRow>),
+    /// The benches as they were, the last one first.
+    Benches(Vec<BenchRow>),
     /// A stretch of a transcript.
     Transcript(TranscriptPage),
     /// It is not done.

@@ -11,6 +11,7 @@ use crate::model::id::{AgentId, CallId, ItemId, OpId, SessionId};
 use crate::model::path::{Hash, WorkPath};
 use crate::model::session::SessionQuery;
 use crate::model::time::Mono;
+use crate::model::time::Wall;
 
 /// One thing to be done, in the order in which they stand.
 #[derive(Debug)]
@@ -134,10 +135,12 @@ pub enum Effect {
         /// How it is to go on.
         how: Resume,
     },
-    /// Look up the bench as it was.
+    /// Look up a bench as it was.
     LoadBench {
         /// Who asked.
         from: Asker,
+        /// The one that was begun then; the last one without.
+        begun: Option<Wall>,
     },
     /// Ask the history and answer the front end.
     Query {
@@ -168,8 +171,8 @@ pub enum Content {
 pub enum Query {
     /// Rows of sessions.
     Sessions(SessionQuery),
-    /// The bench as it was.
-    Bench,
+    /// The benches as they were.
+    Benches,
     /// A stretch of a transcript.
     Transcript {
         /// Which session.

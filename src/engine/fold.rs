@@ -248,8 +248,16 @@ impl Fold {
     /// The turn is over: what is still open will not be finished.
     pub(super) fn turn_end(&mut self, now: Wall, end: TurnEnd) -> Vec<Change> {
         let mut changes = self.close_open(true);
-        changes.push(self.add(now, &BlockAt::default(), Body::TurnEnd(end), false));
+        if end.is_error || end.interrupted || end.model_calls > 0 || !self.is_blank() {
+            changes.push(self.add(now, &BlockAt::default(), Body::TurnEnd(end), false));
+        }
         changes
+    }
+
+    /// Whether nobody has said or done anything in this conversation yet.
+    fn is_blank(&self) -> bool {
+        let says = |item: &Item| !matches!(item.body, Body::Notice { .. });
+        !self.dropped && !self.items.iter().any(says)
     }
 
     /// Closes what is open: of the agent itself only, or of its sub-agents as well.

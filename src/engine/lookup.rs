@@ -13,6 +13,7 @@ use crate::model::agent::Backend;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::SessionId;
 use crate::model::session::{BenchRow, SessionHit, SessionQuery, SessionRow};
+use crate::model::time::Wall;
 
 /// Items of a transcript that are loaded when a session goes on.
 const ITEMS: usize = 200;
@@ -32,9 +33,19 @@ pub fn sessions(history: &Path, query: &SessionQuery) -> Result<Vec<SessionHit>,
     Ok(hits)
 }
 
-/// The bench as it was in this workspace.
-pub(super) fn bench(history: &Path, root: &Path) -> Result<Option<BenchRow>, Failure> {
-    Ok(Reader::open(history)?.bench(&root.to_string_lossy())?)
+/// The benches as they were in this workspace, the last one first.
+fn benches(history: &Path, root: &Path) -> Result<Vec<BenchRow>, Failure> {
+    Ok(Reader::open(history)?.benches(&root.to_string_lossy())?)
+}
+
+/// The bench that was `begun` then, or the last one.
+pub(super) fn bench(
+    history: &Path,
+    root: &Path,
+    begun: Option<Wall>,
+) -> Result<Option<BenchRow>, Failure> {
+    let wanted = |row: &BenchRow| begun.is_none_or(|begun| row.begun == begun);
+    Ok(benches(history, root)?.into_iter().find(wanted))
 }
 
 /// A stored session, ready to go on in the way that is wanted.
@@ -68,7 +79,7 @@ pub(super) fn answer(
 ) -> Result<Reply, Failure> {
     match query {
         Query::Sessions(query) => sessions(history, &query).map(Reply::Sessions),
-        Query::Bench => bench(history, root).map(Reply::Bench),
+        Query::Benches => benches(history, root).map(Reply::Benches),
         Query::Transcript { session, before, limit } => {
             let page = Reader::open(history)?.page(&session, before, limit.min(PAGE))?;
             Ok(Reply::Transcript(page))

@@ -161,10 +161,10 @@ impl Performer {
                 });
             }
             Effect::Load { from, session, how } => self.load(from, session, how),
-            Effect::LoadBench { from } => {
+            Effect::LoadBench { from, begun } => {
                 let (history, root) = (self.history.clone(), self.root.clone());
                 self.job(move || {
-                    let result = lookup::bench(&history, &root);
+                    let result = lookup::bench(&history, &root, begun);
                     Some(Input::BenchLoaded { from, result })
                 });
             }

@@ -318,6 +318,7 @@ impl State {
         }
         step.store(Record::Bench(BenchRow {
             workspace: self.setup.workspace.root.clone(),
+            begun: self.epoch.wall,
             saved_at: step.now.wall,
             sessions: self.agents.values().map(|agent| agent.row.id.clone()).collect(),
             layout: self.layout.clone().unwrap_or_default(),

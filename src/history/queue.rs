@@ -1,6 +1,7 @@
 //! The queue in front of the writing thread.
 //!
-//! - It holds at most [`QUEUE_BYTES`]; who brings more waits until the disk has caught up.
+//! - It has a bound ([`QUEUE_BYTES`] unless told otherwise); who brings more waits until the disk
+//!   has caught up.
 //! - It has two lanes. What the arbiter needs (leases, decisions, contents) never waits behind the
 //!   lines of a talkative agent. No row of one lane speaks of a row of the other, and within a
 //!   lane the order of arrival is kept.
@@ -21,7 +22,8 @@ use super::record::Record;
 
 pub(super) use self::entry::Entry;
 
-/// Bytes of records that may wait to be stored. Whoever queues more waits.
+/// Bytes of records that may wait to be stored unless the settings say otherwise. Whoever queues
+/// more waits.
 pub const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Bytes of records that may wait while somebody waits for them. More are refused.
@@ -52,8 +54,9 @@ pub(super) enum Turn {
 }
 
 /// The queue itself.
-#[derive(Default)]
 pub(super) struct Queue {
+    /// Bytes that may wait.
+    most: usize,
     state: Mutex<State>,
     filled: Condvar,
     room: Condvar,
@@ -165,6 +168,17 @@ impl Lane {
 }
 
 impl Queue {
+    /// An empty queue in which `most` bytes may wait.
+    pub(super) fn holding(most: usize) -> Self {
+        Self {
+            most,
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            room: Condvar::new(),
+            room_async: Notify::new(),
+        }
+    }
+
     /// Queues records that nobody waits for, if there is room.
     pub(super) fn push(&self, records: Vec<Record>) -> Result<(), NotTaken> {
         let sizes: Vec<usize> = records.iter().map(size).collect();
@@ -174,7 +188,7 @@ impl Queue {
             return Err(NotTaken::Closed);
         }
         // A batch larger than the whole queue goes alone.
-        if state.bytes > 0 && state.bytes + bytes > QUEUE_BYTES {
+        if state.bytes > 0 && state.bytes + bytes > self.most {
             return Err(NotTaken::Full(records));
         }
         state.bytes += bytes;
@@ -196,7 +210,7 @@ impl Queue {
             let wanted: usize = records.iter().map(size).sum();
             let state = self.lock();
             let full = |state: &mut State| {
-                !state.closing && state.bytes > 0 && state.bytes + wanted > QUEUE_BYTES
+                !state.closing && state.bytes > 0 && state.bytes + wanted > self.most
             };
             drop(self.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner));
         }

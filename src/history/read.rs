@@ -178,22 +178,23 @@ impl Reader {
         })
     }
 
-    /// The bench of a workspace as it was, if it was ever saved.
-    pub fn bench(&self, workspace: &str) -> Result<Option<BenchRow>, StoreError> {
+    /// The benches of a workspace as they were, the one that was saved last first.
+    pub fn benches(&self, workspace: &str) -> Result<Vec<BenchRow>, StoreError> {
         self.done(|reader| {
-            let rows = reader.rows(
-                "SELECT saved_at, sessions, layout FROM bench WHERE workspace = ?1",
+            reader.rows(
+                "SELECT begun, saved_at, sessions, layout FROM bench WHERE workspace = ?1
+                 ORDER BY saved_at DESC",
                 [workspace],
                 |row| {
                     Ok(BenchRow {
                         workspace: workspace.to_owned(),
-                        saved_at: Wall(row.get(0)?),
-                        sessions: serde_json::from_str(&row.get::<_, String>(1)?)?,
-                        layout: serde_json::from_str(&row.get::<_, String>(2)?)?,
+                        begun: Wall(row.get(0)?),
+                        saved_at: Wall(row.get(1)?),
+                        sessions: serde_json::from_str(&row.get::<_, String>(2)?)?,
+                        layout: serde_json::from_str(&row.get::<_, String>(3)?)?,
                     })
                 },
-            )?;
-            Ok(rows.into_iter().next())
+            )
         })
     }
 

@@ -8,7 +8,8 @@ use rusqlite::{Connection, TransactionBehavior};
 /// The migrations; the version of a database is the number of those that it has seen.
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../assets/migrations/0001_history.sql"),
-    include_str!("../../assets/migrations/0002_journal.sql"),
+    include_str!("../../assets/migrations/0002_benches.sql"),
+    include_str!("../../assets/migrations/0003_journal.sql"),
 ];
 
 /// Marks a database as ours (`bdog`); the first migration writes it.

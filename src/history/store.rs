@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::error::StoreError;
 use super::open::{Lock, Opened, open};
-use super::queue::Queue;
+use super::queue::{QUEUE_BYTES, Queue};
 use super::read::Reader;
 use super::record::{OpenRow, Record};
 use super::thread::{Health, Scribe};
@@ -33,8 +33,13 @@ impl Store {
     /// Opens the history at `path`; makes it if there is none. Takes some milliseconds, and longer
     /// after a crash: not for an async task.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_holding(path, QUEUE_BYTES)
+    }
+
+    /// The same, with a queue in which so many bytes may wait for the disk.
+    pub fn open_holding(path: &Path, bytes: usize) -> Result<Self, StoreError> {
         let Opened { pen, lock } = open(path)?;
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::holding(bytes));
         let (sender, health) = watch::channel(Health::default());
         let scribe = Scribe::new(pen, Arc::clone(&queue), sender)?;
         let thread = Builder::new()

@@ -26,6 +26,9 @@ pub(super) use self::journal::session_key;
 /// Costs are kept per quarter of an hour, because that divides the days of every time zone.
 pub(super) const SLOT_MS: i64 = 15 * 60 * 1000;
 
+/// Benches that are kept of a workspace.
+pub(super) const BENCHES: usize = 5;
+
 /// Session numbers that are kept in memory; beyond it they are looked up anew.
 const NUMBERS: usize = 4096;
 
@@ -209,18 +212,43 @@ impl Pen {
         )
     }
 
+    /// Stores a bench. The last ones of the workspace are kept, but none that has come back as a
+    /// part of this one.
     fn bench(&self, row: &BenchRow) -> Result<(), Fault> {
         self.run(
-            "INSERT INTO bench (workspace, saved_at, sessions, layout) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO bench (workspace, begun, saved_at, sessions, layout)
+             VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT DO UPDATE SET saved_at = excluded.saved_at, sessions = excluded.sessions,
                                        layout = excluded.layout",
             params![
                 row.workspace,
+                row.begun.0,
                 row.saved_at.0,
                 serde_json::to_string(&row.sessions)?,
                 serde_json::to_string(&row.layout)?,
             ],
-        )
+        )?;
+        let mut others = self.conn.prepare_cached(
+            "SELECT begun, sessions FROM bench WHERE workspace = ?1 AND begun <> ?2
+             ORDER BY saved_at DESC",
+        )?;
+        let others = others.query_map(params![row.workspace, row.begun.0], |other| {
+            Ok((other.get::<_, i64>(0)?, other.get::<_, String>(1)?))
+        })?;
+        let mut kept = 1;
+        for other in others.collect::<Result<Vec<_>, _>>()? {
+            let (begun, sessions) = other;
+            let sessions: Vec<SessionId> = serde_json::from_str(&sessions).unwrap_or_default();
+            if kept < BENCHES && sessions.iter().any(|session| !row.sessions.contains(session)) {
+                kept += 1;
+            } else {
+                self.run(
+                    "DELETE FROM bench WHERE workspace = ?1 AND begun = ?2",
+                    params![row.workspace, begun],
+                )?;
+            }
+        }
+        Ok(())
     }
 }
 

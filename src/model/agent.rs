@@ -11,6 +11,12 @@ use super::permission::PermissionMode;
 use super::report::{ModelInfo, SlashCommand};
 use super::usage::Usage;
 
+/// The variable that names, in all processes of an agent, the run they belong to.
+pub const RUN_MARK: &str = "BENCHDOG_AGENT_RUN";
+
+/// The variable that names the process of the engine that started an agent.
+pub const ENGINE_MARK: &str = "BENCHDOG_ENGINE_PROCESS";
+
 /// Which driver speaks to the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -6,6 +6,9 @@ use serde_json::Value;
 use super::id::{AgentId, AskId, CallId, SubId};
 use super::time::Wall;
 
+/// How the agent is told that the person said no; a reason may follow behind a colon.
+pub const DENIAL: &str = "The person does not want this";
+
 /// How much an agent may do without asking. The names are Claude Code's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

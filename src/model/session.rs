@@ -92,6 +92,8 @@ pub struct TranscriptPage {
 pub struct BenchRow {
     /// The root of the workspace.
     pub workspace: String,
+    /// When it was begun, which tells it from the other benches of the workspace.
+    pub begun: Wall,
     /// When it was last saved.
     pub saved_at: Wall,
     /// The sessions that were open, in the order of their agents.

@@ -18,6 +18,7 @@ use ratatui::layout::Rect;
 use serde_json::Value;
 
 use super::bench::Bench;
+use super::dialog::Preset;
 use super::keymap::{Chord, Keymap};
 use super::layer::{Layer, Scene};
 use super::layout::{Layout, Slot};
@@ -25,6 +26,7 @@ use super::notice::Notices;
 use super::pane::Pane;
 use super::picker::Picker;
 use super::status::Spot;
+use super::terminal::Mouse;
 use super::theme::Theme;
 use super::wish::{Tag, Wish};
 use crate::engine::command::Command;
@@ -55,8 +57,12 @@ pub struct Options {
     pub attached: bool,
     /// The person's home folder, which is shown as `~`; empty if unknown.
     pub home: String,
-    /// What comes before the script's file in the command of a demo agent.
-    pub script: Vec<String>,
+    /// Whether the terminal's bell rings when an agent needs the person and they look elsewhere.
+    pub bell: Bell,
+    /// Whether the mouse is the screen's or the terminal's.
+    pub mouse: Mouse,
+    /// What a new agent is like at first.
+    pub preset: Preset,
     /// What the person should read first, such as problems of the settings.
     pub greeting: Vec<(Level, String)>,
 }
@@ -70,10 +76,21 @@ impl Default for Options {
             start: Start::Bench,
             attached: false,
             home: String::new(),
-            script: Vec::new(),
+            bell: Bell::Rings,
+            mouse: Mouse::Ours,
+            preset: Preset::default(),
             greeting: Vec::new(),
         }
     }
+}
+
+/// Whether the bell calls the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bell {
+    /// It does.
+    Rings,
+    /// Never.
+    Mute,
 }
 
 /// What is on the screen first.
@@ -170,7 +187,7 @@ struct Chrome {
 
 /// The screen.
 pub struct App {
-    options: Options,
+    pub(super) options: Options,
     pub(super) bench: Bench,
     pub(super) seq: u64,
     pub(super) ready: bool,

@@ -2,7 +2,7 @@
 //!
 //! Only what is visible asks for a new picture.
 
-use super::app::{App, Effect, Redraw};
+use super::app::{App, Bell, Effect, Redraw};
 use super::bench::Bench;
 use super::layer::Layer;
 use super::layout::Layout;
@@ -87,7 +87,7 @@ impl App {
             }
             Event::AskOpened { ask } => {
                 self.refresh_asks(ask.agent);
-                if !self.in_front {
+                if !self.in_front && self.options.bell == Bell::Rings {
                     self.effects.push(Effect::Bell);
                 }
                 self.soon(Redraw::Soon);

@@ -100,6 +100,14 @@ impl AskPanel {
         (!self.answered && now < at).then_some(at)
     }
 
+    /// What to say of a key that came before it may be answered.
+    pub fn not_yet(&self) -> Vec<Wish> {
+        if self.answered {
+            return Vec::new();
+        }
+        vec![Wish::Tell(Level::Info, "just appeared: press again".to_owned())]
+    }
+
     /// It left the screen: it has to be looked at anew.
     pub fn hide(&mut self) {
         self.shown_at = None;

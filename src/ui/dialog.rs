@@ -74,6 +74,30 @@ impl Entry {
     }
 }
 
+/// What a new agent is like until the person says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preset {
+    /// Which driver.
+    pub backend: Backend,
+    /// The model; empty: the back end's own.
+    pub model: String,
+    /// How much it may do without asking.
+    pub mode: PermissionMode,
+    /// What comes before the script's file in the command of a demo agent.
+    pub script: Vec<String>,
+}
+
+impl Default for Preset {
+    fn default() -> Self {
+        Self {
+            backend: Backend::Claude,
+            model: String::new(),
+            mode: PermissionMode::Default,
+            script: Vec::new(),
+        }
+    }
+}
+
 /// The dialog.
 #[derive(Debug, Clone)]
 pub struct Dialog {
@@ -94,29 +118,30 @@ pub struct Dialog {
 }
 
 impl Dialog {
-    /// An empty dialog; it offers the models that the bench's agents know. `script` comes before
-    /// the file in the command of a demo agent.
-    pub fn new(bench: &Bench, script: Vec<String>) -> Self {
+    /// A dialog with nothing but the preset; it offers the models that the bench's agents know.
+    pub fn new(bench: &Bench, preset: &Preset) -> Self {
         let mut models: Vec<String> = ["sonnet", "opus", "haiku"].map(str::to_owned).to_vec();
-        for model in bench.agents.iter().flat_map(|agent| agent.models.iter()) {
-            if !models.contains(&model.value) {
-                models.push(model.value.clone());
+        let known = bench.agents.iter().flat_map(|agent| agent.models.iter());
+        let preset_model = Some(&preset.model).filter(|model| !model.is_empty());
+        for model in known.map(|model| &model.value).chain(preset_model) {
+            if !models.contains(model) {
+                models.push(model.clone());
             }
         }
         Self {
             at: Entry::Name,
             name: Field::default(),
-            backend: Backend::Claude,
+            backend: preset.backend,
             program: Field::default(),
-            model: Field::default(),
+            model: Field::new(&preset.model),
             models,
-            mode: PermissionMode::Default,
+            mode: preset.mode,
             allowed: Field::default(),
             disallowed: Field::default(),
             prompt: Prompt::new(),
             wrong: None,
             names: bench.agents.iter().map(|agent| agent.name.clone()).collect(),
-            script,
+            script: preset.script.clone(),
             waiting: false,
         }
     }
@@ -182,7 +207,7 @@ impl Dialog {
             | Reply::Locks(_)
             | Reply::Asks(_)
             | Reply::Sessions(_)
-            | Reply::Bench(_)
+            | Reply::Benches(_)
             | Reply::Transcript(_) => vec![Wish::Close],
         }
     }
@@ -374,7 +399,8 @@ mod tests {
 
     fn dialog(fill: impl Fn(&mut Dialog)) -> Dialog {
         let bench = Bench { agents: vec![sample::info(1, "blue")], ..Bench::default() };
-        let mut dialog = Dialog::new(&bench, vec!["demo".into()]);
+        let preset = Preset { script: vec!["demo".into()], ..Preset::default() };
+        let mut dialog = Dialog::new(&bench, &preset);
         fill(&mut dialog);
         dialog
     }

@@ -13,6 +13,8 @@ use super::text::{harmless, width};
 #[derive(Debug, Clone, Default)]
 pub struct Field {
     area: TextArea<'static>,
+    /// Whether what is written was only offered: the first letter takes its place.
+    offered: bool,
 }
 
 impl Field {
@@ -20,7 +22,13 @@ impl Field {
     pub fn new(text: &str) -> Self {
         let mut area = TextArea::from([text.replace('\n', " ")]);
         area.move_cursor(CursorMove::End);
-        Self { area }
+        Self { area, offered: false }
+    }
+
+    /// A line that offers `text`: a letter takes its place; a blank or any other key goes on with
+    /// it.
+    pub fn offering(text: &str) -> Self {
+        Self { offered: true, ..Self::new(text) }
     }
 
     /// What is written.
@@ -50,7 +58,11 @@ impl Field {
         if other_line {
             return false;
         }
+        let offered = std::mem::take(&mut self.offered);
         if let Some(c) = chord.typed() {
+            if offered && c != ' ' {
+                self.area = TextArea::default();
+            }
             self.area.insert_char(c);
             return true;
         }
@@ -62,6 +74,9 @@ impl Field {
     /// Takes a pasted text; its lines become one.
     pub fn paste(&mut self, text: &str) {
         let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if std::mem::take(&mut self.offered) && !text.starts_with(char::is_whitespace) {
+            self.area = TextArea::default();
+        }
         self.area.insert_str(harmless(&line));
     }
 

@@ -55,7 +55,7 @@ impl Inbox {
             return Vec::new();
         };
         if !panel.is_armed(now) {
-            return Vec::new();
+            return panel.not_yet();
         }
         if ask.kind != AskKind::Permission {
             return vec![Wish::Close, Wish::Answer(ask.agent)];

@@ -76,7 +76,7 @@ impl Locks {
         match (action, path) {
             (LocksAction::Filter, _) => self.entry = Some(Entry::Filter),
             (LocksAction::Pin, path) => {
-                self.entry = Some(Entry::Pin(Box::new(Field::new(&path.unwrap_or_default()))));
+                self.entry = Some(Entry::Pin(Box::new(Field::offering(&path.unwrap_or_default()))));
             }
             (LocksAction::Steal, Some(path)) => return ask(Command::Steal { path, to: None }),
             (LocksAction::Release, Some(path)) => return ask(Command::Release { path }),

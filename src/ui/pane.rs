@@ -110,7 +110,7 @@ impl Pane {
     /// A pane without a transcript yet.
     pub fn new(agent: AgentId, root: &str) -> Self {
         let mut transcript = Transcript::new();
-        transcript.set_root(root.to_owned());
+        transcript.set_root(root);
         Self {
             agent,
             transcript,
@@ -130,7 +130,7 @@ impl Pane {
 
     /// Paths below `root` are shown relative to it.
     pub fn set_root(&mut self, root: &str) {
-        self.transcript.set_root(root.to_owned());
+        self.transcript.set_root(root);
     }
 
     /// Another transcript.
@@ -414,7 +414,7 @@ impl Pane {
         if action == AskAction::Leave {
             return self.leave_ask();
         }
-        if harmless || ask.is_armed(now) { ask.act(action) } else { Vec::new() }
+        if harmless || ask.is_armed(now) { ask.act(action) } else { ask.not_yet() }
     }
 
     /// Works on questions, under the same rule.
@@ -425,7 +425,7 @@ impl Pane {
         if action == QuestionAction::Leave {
             return self.leave_ask();
         }
-        if ask.is_armed(now) { ask.act_question(action) } else { Vec::new() }
+        if ask.is_armed(now) { ask.act_question(action) } else { ask.not_yet() }
     }
 
     /// Ends the line that is typed: the words to look for, or those for the ask.

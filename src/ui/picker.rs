@@ -58,7 +58,8 @@ pub struct Picker {
     filter: Filter,
     order: Order,
     catalog: Catalog,
-    bench: Option<BenchRow>,
+    /// The benches that can go on as a whole, the last one first.
+    benches: Vec<BenchRow>,
     list: Lists,
     text: TextSearch,
     /// Rows that pass, those of the full text last.
@@ -138,7 +139,8 @@ struct Notice {
 /// What a row of the list is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
-    Bench,
+    /// A bench by its place among those that can go on.
+    Bench(usize),
     /// A session by its number in the catalog.
     Session(u32),
 }
@@ -165,7 +167,7 @@ impl Picker {
             filter,
             order: Order::Best,
             catalog: Catalog::default(),
-            bench: None,
+            benches: Vec::new(),
             list: Lists { scope, number: 0, asked: None, came: false },
             text: TextSearch::default(),
             found: Vec::new(),
@@ -184,7 +186,7 @@ impl Picker {
             letters: HashMap::new(),
             screen: Screen::default(),
         };
-        let mut wishes = vec![picker.ask_list(scope), ask(Command::ShowBench, Tag::PickerBench)];
+        let mut wishes = vec![picker.ask_list(scope), ask(Command::ShowBenches, Tag::PickerBench)];
         wishes.extend(picker.ask_text());
         (picker, wishes)
     }
@@ -260,8 +262,10 @@ impl Picker {
 /// Lines of a message that are kept.
 const NOTICE: usize = 12;
 
-/// How the bench is called in its row.
-const BENCH_TITLE: &str = "the whole bench as it was";
+/// How a bench is called in its row.
+fn bench_title(place: usize) -> &'static str {
+    if place == 0 { "the whole bench as it was" } else { "an earlier bench" }
+}
 
 fn ask(command: Command, tag: Tag) -> Wish {
     Wish::Ask { command: Box::new(command), tag }

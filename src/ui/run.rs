@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::suspend::suspend;
 use super::app::{App, Effect, Input, Redraw};
 pub use super::app::{Exit, Options, Start};
-use super::terminal::{Probe, Screen, probe};
+use super::terminal::{Probe, Screen, probe, tell_of_keys};
 use crate::engine::event::ToEngine;
 use crate::engine::link::Link;
 use crate::model::failure::{Failure, FailureKind};
@@ -62,7 +62,7 @@ pub async fn run(link: Link, options: Options) -> Result<Exit, Failure> {
             .hint("run benchdog in a terminal; `benchdog serve` needs none")
             .cause(error)
     };
-    let screen = Screen::enter().map_err(broken)?;
+    let screen = Screen::enter(options.mouse).map_err(broken)?;
     Driver::new(link, options, screen).map_err(broken)?.run().await.map_err(broken)
 }
 
@@ -219,6 +219,8 @@ impl Driver {
         if let Some(event) = next {
             return Box::pin(self.terminal(event)).await;
         }
+        // A terminal that cannot be asked has gone, which its events say too.
+        let _ = tell_of_keys();
         Ok(None)
     }
 

@@ -5,6 +5,7 @@
 //! protocol, cursor. Each frame is one synchronized update, so nobody sees half of it.
 
 mod probe;
+mod unread;
 
 use std::io::{self, BufWriter, Stdout, Write, stdout};
 use std::sync::Once;
@@ -27,6 +28,7 @@ use ratatui::layout::{Rect, Size};
 use ratatui::{Frame, Terminal};
 
 pub use self::probe::{Probe, probe};
+pub use self::unread::tell_of_keys;
 
 /// Bytes of a frame that are collected before they are written.
 const FRAME: usize = 256 * 1024;
@@ -42,15 +44,25 @@ static SAID: AtomicBool = AtomicBool::new(false);
 
 static HOOK: Once = Once::new();
 
+/// Whose the mouse is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mouse {
+    /// The screen's: it gives the focus, folds and scrolls.
+    Ours,
+    /// The terminal's: it selects text as usual.
+    Theirs,
+}
+
 /// The terminal while it is ours; dropping it gives it back.
 pub struct Screen {
+    mouse: Mouse,
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     clear_keys: bool,
 }
 
 impl Screen {
     /// Takes the terminal.
-    pub fn enter() -> io::Result<Self> {
+    pub fn enter(mouse: Mouse) -> io::Result<Self> {
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |info| {
@@ -59,10 +71,10 @@ impl Screen {
                 SAID.store(true, Ordering::SeqCst);
             }));
         });
-        take()?;
+        take(mouse)?;
         let backend = CrosstermBackend::new(BufWriter::with_capacity(FRAME, stdout()));
         match Terminal::new(backend) {
-            Ok(terminal) => Ok(Self { terminal, clear_keys: false }),
+            Ok(terminal) => Ok(Self { mouse, terminal, clear_keys: false }),
             Err(error) => {
                 restore();
                 Err(error)
@@ -126,7 +138,7 @@ impl Screen {
 
     /// Takes the terminal again.
     pub fn take_back(&mut self) -> io::Result<()> {
-        take()?;
+        take(self.mouse)?;
         if self.clear_keys {
             push_keys()?;
         }
@@ -140,7 +152,7 @@ impl Drop for Screen {
     }
 }
 
-fn take() -> io::Result<()> {
+fn take(mouse: Mouse) -> io::Result<()> {
     enable_raw_mode()?;
     ENTERED.store(true, Ordering::SeqCst);
     let entered = execute!(
@@ -148,9 +160,12 @@ fn take() -> io::Result<()> {
         EnterAlternateScreen,
         EnableBracketedPaste,
         EnableFocusChange,
-        EnableMouseCapture,
         SetCursorStyle::SteadyBar
-    );
+    )
+    .and_then(|()| match mouse {
+        Mouse::Ours => execute!(stdout(), EnableMouseCapture),
+        Mouse::Theirs => Ok(()),
+    });
     if entered.is_err() {
         restore();
     }

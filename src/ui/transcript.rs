@@ -9,6 +9,7 @@
 //!
 //! Items are not fetched here: [`Transcript::wants_older`] says when the loaded ones run out.
 
+mod answers;
 mod content;
 mod cursor;
 mod entry;
@@ -26,10 +27,26 @@ use self::search::Search;
 use super::scroll::{Slice, Strip, Window};
 use super::theme::Theme;
 use crate::model::id::ItemId;
-use crate::model::transcript::{Item, TodoEntry};
+use crate::model::transcript::{Body, Item, TodoEntry, ToolCall};
 
 pub use layout::Work;
 pub use view::TranscriptView;
+
+/// A tool call in one line, and whether it went wrong; paths below `root` are relative to it.
+pub fn brief(call: &ToolCall, root: &str) -> (String, bool) {
+    tool::brief(call, &below(root))
+}
+
+/// Whether an item is how the back end notes that the person ended the turn, which the end of the
+/// turn says in our words.
+pub fn is_interrupt_mark(body: &Body) -> bool {
+    items::is_interrupt_mark(body)
+}
+
+/// A root as it begins the paths below it.
+fn below(root: &str) -> String {
+    if root.ends_with('/') { root.to_owned() } else { format!("{root}/") }
+}
 
 /// More than this is not kept in memory while the window follows the end; the history has it.
 const KEPT_BYTES: usize = 6 * 1_024 * 1_024;
@@ -121,9 +138,8 @@ impl Transcript {
     }
 
     /// Sets the root of the workspace; paths below it are shown relative to it.
-    pub fn set_root(&mut self, root: String) {
-        let root = if root.ends_with('/') { root } else { root + "/" };
-        self.layout.set_root(root);
+    pub fn set_root(&mut self, root: &str) {
+        self.layout.set_root(below(root));
     }
 
     /// Takes a change. Nothing is laid out before the next [`measure`](Self::measure).

@@ -5,17 +5,25 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::bench_process::{Bench, Ran, Running};
+use crate::support::bench_process::{Bench, PROGRAM, Ran, Running};
 use crate::support::claude_cli;
 use crate::support::model_api::{ModelApi, text, tool};
+use crate::support::terminal::Screen;
+
+/// What puts the real agent in the program's reach.
+fn environment(bench: &Bench, api: &ModelApi) -> Vec<(String, String)> {
+    let mut environment = claude_cli::environment(&bench.at_home("agent"), api.url());
+    let theirs = ["PATH", "HOME", "TMPDIR", "LANG"];
+    environment.retain(|(name, _)| !theirs.contains(&name.as_str()));
+    let program = claude_cli::find().unwrap().to_str().unwrap().to_owned();
+    environment.push(("BENCHDOG_CLAUDE_COMMAND".to_owned(), program));
+    environment
+}
 
 /// The program, with the real agent in its reach.
 fn command(bench: &Bench, api: &ModelApi, args: &[&str]) -> Command {
     let mut command = bench.command(args);
-    let environment = claude_cli::environment(&bench.at_home("agent"), api.url());
-    let theirs = ["PATH", "HOME", "TMPDIR", "LANG"];
-    command.envs(environment.into_iter().filter(|(name, _)| !theirs.contains(&name.as_str())));
-    command.env("BENCHDOG_CLAUDE_COMMAND", claude_cli::find().unwrap());
+    command.envs(environment(bench, api));
     command
 }
 
@@ -97,6 +105,24 @@ fn a_served_bench_is_worked_by_commands_and_survives_a_kill() {
     let mut engine = serve();
     let sessions: Value = ran(&bench, &api, &["sessions", "--json"]).json();
     assert_eq!(sessions[0]["resumable"], true, "{sessions}");
+    // The conversation goes on: the model sees what was said before the kill.
+    let id = sessions[0]["id"].as_str().unwrap();
+    let resume = pty_process::blocking::Command::new(PROGRAM)
+        .args(["resume", id])
+        .current_dir(bench.workspace.path())
+        .env_clear()
+        .envs(bench.environment())
+        .envs(environment(&bench, &api));
+    let mut screen = Screen::of(resume, 80, 24);
+    screen.wait_text("The word is heron.");
+    screen.send_keys("[[script:two]] which word was it?<enter>");
+    screen.wait_text("Heron it was.");
+    let request = api.of_script("two")[0].conversation();
+    for words in ["[[script:one]] remember", "The word is heron.", "Written."] {
+        assert!(request.contains(words), "{words}: {request}");
+    }
+    screen.send_keys("<c-space>q");
+    assert_eq!(screen.wait_exit(), Some(0));
     engine.signal(Signal::TERM);
     assert_eq!(engine.wait_exit().0, Some(0));
 }

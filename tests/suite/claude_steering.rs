@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use benchdog::agent::process::RUN_MARK;
 use benchdog::engine::command::{Command, Reply};
 use benchdog::engine::event::Event;
 use benchdog::model::agent::AgentState;
+use benchdog::model::agent::RUN_MARK;
 use benchdog::model::permission::PermissionMode;
 use benchdog::model::transcript::{Body, ToolStatus};
 use serde_json::{Value, json};
@@ -149,7 +149,7 @@ fn a_clear_begins_another_stored_session() {
         Event::TranscriptReset { agent: of, .. } => (*of == agent).then_some(()),
         _ => None,
     });
-    bench.turn_end(agent);
+    bench.row(agent, "an agent at rest", |row| !matches!(row.state, AgentState::Working));
     bench.turn(agent, "[[script:two]]");
     let second = bench.now(agent);
     assert_ne!(first.session_id, second.session_id);

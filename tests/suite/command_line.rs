@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::bench_process::Bench;
+use crate::support::bench_process::{Bench, Running};
 use crate::support::engine::{
     agent, kill, serve, shut_down, spawn, wait_all_finished, wait_state, wait_until,
 };
@@ -56,6 +56,25 @@ fn a_run_prints_the_answer_and_leaves_with_zero() {
     assert!(ran.stderr.contains("benchdog resume"), "{ran:#?}");
     let quiet = bench.run(&["run", "-q", "--script", &talker(&bench), "good day"]);
     assert_eq!((quiet.code, quiet.stderr.as_str()), (Some(0), ""), "{quiet:#?}");
+}
+
+#[test]
+fn a_home_without_a_past_has_no_sessions() {
+    let bench = Bench::new();
+    assert_eq!(bench.json(&["sessions", "--json"]), Value::Array(vec![]));
+    assert_eq!(bench.json(&["search", "--json", "heron"]), Value::Array(vec![]));
+    let people = bench.run(&["sessions", "--all"]);
+    assert_eq!((people.code, people.stdout.as_str()), (Some(0), ""), "{people:#?}");
+}
+
+#[test]
+fn a_filter_of_the_log_that_is_none_is_said() {
+    let bench = Bench::new();
+    let mut command = bench.command(&["sessions"]);
+    command.env("BENCHDOG_LOG", "loud");
+    let (code, messages) = Running::of(command).wait_exit();
+    assert_eq!(code, Some(0), "{messages}");
+    assert!(messages.contains("BENCHDOG_LOG: `loud` is no filter"), "{messages}");
 }
 
 #[test]
@@ -258,6 +277,9 @@ fn the_tools_answer_with_their_codes() {
     let outside = code("me", "write_file", r#"{"path":"../out.txt","content":"x"}"#);
     assert_eq!(outside.0, 1, "{outside:?}");
     assert!(!bench.workspace.path().parent().unwrap().join("out.txt").exists());
+
+    let (exit, word, data) = call("me", "write_file", r#"{"path":".git/config","content":"x"}"#);
+    assert_eq!((exit, word.as_str()), (5, "OUTSIDE"), "what is protected is the person's: {data}");
 
     let (exit, word, data) = call("me", "reserve_files", r#"{"paths":["pin.txt"],"minutes":5}"#);
     assert_eq!((exit, word.as_str(), &data["granted"]), (0, "OK", &true.into()));

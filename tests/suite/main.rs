@@ -10,6 +10,7 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod agent_processes;
 mod claude_asks;
 mod claude_binary;
 mod claude_contention;

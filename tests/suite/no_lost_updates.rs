@@ -178,7 +178,7 @@ fn agents_that_write_whole_files_lose_nothing() {
 
 #[test]
 fn agents_that_do_both_on_several_files_lose_nothing() {
-    let race = Race { agents: 6, markers: 4, files: 4, via: "mixed", callers: 0, calls: 0 };
+    let race = Race { agents: 6, markers: 12, files: 3, via: "mixed", callers: 0, calls: 0 };
     nothing_is_lost(race);
 }
 

@@ -140,6 +140,40 @@ fn the_demo_opens_three_panes_that_work() {
 }
 
 #[test]
+fn the_mouse_and_the_bell_are_as_the_settings_say() {
+    for (mouse, mode) in
+        [("true", vt100::MouseProtocolMode::AnyMotion), ("false", vt100::MouseProtocolMode::None)]
+    {
+        let bench = Bench::new();
+        let setting = format!("ui.mouse={mouse}");
+        let mut screen = Screen::open(&bench, &["--set", &setting], 80, 24);
+        screen.wait_text("new agent");
+        assert_eq!(screen.screen().mouse_protocol_mode(), mode, "{setting}");
+        screen.send_keys("q");
+        wait_left(&mut screen, Some(0));
+    }
+    for (bell, rings) in [("true", 1), ("false", 0)] {
+        let bench = Bench::new();
+        let script = bench.script("talker", TALKER);
+        let engine = serve(&bench, &[]);
+        spawn(&bench, "blue", &script, "hello");
+        let setting = format!("notify.bell={bell}");
+        let mut screen = Screen::open(&bench, &["attach", "--set", &setting], 80, 24);
+        screen.wait_text("I say hello.");
+        screen.send_keys("x");
+        screen.wait_text("> x");
+        // Its keys are read now, and the terminal says that the person looks elsewhere.
+        screen.send_keys("<bs><esc>[O");
+        assert_eq!(bench.run(&["send", "blue", "ask"]).code, Some(0));
+        // The ask has the keys, so it has come.
+        screen.wait_text("ANSWER");
+        assert_eq!(screen.bells(), rings, "{setting}");
+        drop(screen);
+        shut_down(&bench, engine);
+    }
+}
+
+#[test]
 fn a_new_agent_is_started_from_the_dialog() {
     let bench = Bench::new();
     let mut screen = Screen::open(&bench, &["--set", "agent.backend=script"], 80, 24);
@@ -147,7 +181,7 @@ fn a_new_agent_is_started_from_the_dialog() {
     screen.send_keys("<c-space>n");
     screen.wait_text("NEW AGENT");
     let script = bench.script("talker", TALKER);
-    screen.send_keys(&format!("<c-u>lime<tab><right><tab>{}<enter>", script.display()));
+    screen.send_keys(&format!("<c-u>lime<tab><tab>{}<enter>", script.display()));
     screen.wait_gone("NEW AGENT");
     screen.wait_text("lime");
     screen.send_keys("hello lime<enter>");
@@ -182,6 +216,47 @@ fn the_picker_lists_former_sessions_and_enter_goes_on_with_one() {
     quit(screen);
     let rows = bench.json(&["sessions", "--json"]);
     assert_eq!(rows.as_array().unwrap().len(), 1, "one session all along: {rows:#}");
+}
+
+#[test]
+fn a_bench_outlives_a_later_one_of_a_single_agent() {
+    let bench = Bench::new();
+    let script = bench.script("talker", TALKER);
+    for names in [&["blue", "red"][..], &["lime"]] {
+        let engine = serve(&bench, &[]);
+        for name in names {
+            spawn(&bench, name, &script, &format!("{name} was here"));
+            wait_state(&bench, name, "finished");
+        }
+        if names.len() == 1 {
+            assert_eq!(bench.run(&["stop", "lime"]).code, Some(0));
+            wait_state(&bench, "lime", "dead");
+            // The list reads what is stored, a moment after it happened.
+            wait_until("lime is listed as stopped", || {
+                let sessions = bench.run(&["sessions"]).stdout;
+                let lime = sessions.lines().find(|line| line.contains("lime"))?.to_owned();
+                (lime.contains("stopped") && !lime.contains("open")).then_some(())
+            });
+        }
+        shut_down(&bench, engine);
+    }
+    let mut screen = Screen::open(&bench, &["resume"], 80, 24);
+    screen.wait_text("the whole bench as it was");
+    screen.wait_text("an earlier bench");
+    screen.send_keys("<down><enter>");
+    screen.wait_text("blue was here");
+    screen.wait_for("both agents", |seen| {
+        let text = seen.contents();
+        let both = text.contains("blue") && text.contains("red");
+        both && !text.contains("lime") && !text.contains('◌')
+    });
+    quit(screen);
+    let mut screen = Screen::open(&bench, &["resume"], 80, 24);
+    screen.wait_text("the whole bench as it was");
+    screen.wait_text("2 agents");
+    // It has come back, so it is there once; the bench of one agent is but a session.
+    assert!(!screen.text().contains("an earlier bench"), "{}", screen.text());
+    drop(screen);
 }
 
 #[test]
@@ -233,7 +308,7 @@ fn a_screen_that_is_asked_to_end_gives_the_terminal_back() {
 }
 
 #[test]
-fn a_storm_of_sizes_leaves_the_right_picture() {
+fn keys_typed_in_a_storm_of_sizes_arrive_and_the_picture_is_right() {
     let bench = Bench::new();
     let mut screen = open(&bench, 80, 24);
     screen.send_keys("before the storm<enter>");
@@ -241,15 +316,28 @@ fn a_storm_of_sizes_leaves_the_right_picture() {
     for number in 0..200_u16 {
         screen.resize(1 + number * 37 % 200, 1 + number * 17 % 60);
     }
-    for (cols, rows) in SIZES {
-        screen.resize(cols, rows);
-        screen.wait_for("a picture of this size", |seen| {
-            let last = seen.rows(0, cols).nth(usize::from(rows) - 1);
-            last.is_some_and(|row| row.starts_with(" INPUT"))
-        });
-        screen.send_keys(&format!("at {cols}<enter>"));
-        screen.wait_text(&format!("I say at {cols}."));
+    // The keys come with the size, not after the picture of it.
+    for round in 0..10 {
+        for (cols, rows) in SIZES {
+            screen.resize(cols, rows);
+            screen.send_keys(&format!("{round} at {cols}<enter>"));
+            screen.wait_text(&format!("I say {round} at {cols}."));
+            screen.wait_for("a picture of this size", |seen| {
+                let last = seen.rows(0, cols).nth(usize::from(rows) - 1);
+                last.is_some_and(|row| row.starts_with(" INPUT"))
+            });
+        }
     }
+    quit(screen);
+}
+
+#[test]
+fn keys_beyond_what_is_read_at_once_arrive_without_another_key() {
+    let bench = Bench::new();
+    let mut screen = open(&bench, 80, 24);
+    // More than a kilobyte in one piece, not as a paste.
+    screen.send_keys(&format!("{}end<enter>", "word ".repeat(300)));
+    screen.wait_text("word end.");
     quit(screen);
 }
 

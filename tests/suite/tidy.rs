@@ -26,7 +26,7 @@ const FLOORS: [(&str, &[&str]); 12] = [
 /// Of the engine, front ends see these and no more.
 const ENGINE_FOR_UI: [&str; 3] = ["command", "event", "link"];
 
-/// Lines of a file above its tests.
+/// Lines of a file above its tests, and of a file that holds nothing but tests.
 const LONGEST: usize = 600;
 
 /// Names that say nothing.
@@ -53,7 +53,24 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// The file without its tests.
 fn product_lines(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
-    text.lines().take_while(|line| !line.starts_with("mod tests")).map(str::to_owned).collect()
+    without_tests(&text).map(str::to_owned).collect()
+}
+
+/// The lines of a text without the modules `tests { ... }`. One that is only named lies elsewhere.
+fn without_tests(text: &str) -> impl Iterator<Item = &str> {
+    let mut inside = false;
+    text.lines().filter(move |line| {
+        inside |= line.starts_with("mod tests {");
+        let product = !inside;
+        inside &= *line != "}";
+        product
+    })
+}
+
+#[test]
+fn only_the_tests_themselves_are_left_out_of_a_file() {
+    let text = "mod tests;\na\nmod tests {\n    b\n    }\n}\nc\n";
+    assert_eq!(without_tests(text).collect::<Vec<_>>(), ["mod tests;", "a", "c"]);
 }
 
 /// Whether a file holds nothing but tests.
@@ -122,14 +139,70 @@ fn the_screen_sees_commands_events_and_links_of_the_engine_only() {
 fn files_stay_short() {
     let mut long = Vec::new();
     for folder in ["src", "tests"] {
-        for path in sources(&root().join(folder)).into_iter().filter(|path| !is_test_only(path)) {
-            let lines = product_lines(&path).len();
+        for path in sources(&root().join(folder)) {
+            let below = path.strip_prefix(root()).unwrap().display().to_string();
+            let lines = if is_test_only(&path) {
+                fs::read_to_string(&path).unwrap().lines().count()
+            } else {
+                product_lines(&path).len()
+            };
             if lines > LONGEST {
-                long.push(format!("{}: {lines} lines", path.display()));
+                long.push(format!("{below}: {lines} lines"));
             }
         }
     }
     assert!(long.is_empty(), "more than {LONGEST} lines above the tests:\n{}", long.join("\n"));
+}
+
+/// A file's code without comments, texts and tests.
+fn bare_code(path: &Path) -> String {
+    let mut bare = String::new();
+    for line in product_lines(path) {
+        let code = line.split("//").next().unwrap_or_default();
+        // What stands between quotes is every other piece.
+        bare.extend(code.split('"').step_by(2));
+        bare.push('\n');
+    }
+    bare
+}
+
+/// Whether `code` has these words, and not as a part of longer ones.
+fn has_words(code: &str, words: &str) -> bool {
+    let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    code.match_indices(words).any(|(at, _)| {
+        let (before, behind) = (&code[..at], &code[at + words.len()..]);
+        !is_part(before.chars().next_back()) && !is_part(behind.chars().next())
+    })
+}
+
+#[test]
+fn every_setting_is_read_by_the_program() {
+    let code: Vec<_> = sources(&root().join("src"))
+        .into_iter()
+        .filter(|path| !is_test_only(path))
+        .map(|path| bare_code(&path))
+        .collect();
+    let own = bare_code(&root().join("src/config/settings.rs"));
+    let defaults = fs::read_to_string(root().join("assets/config.toml")).unwrap();
+    let (mut section, mut unread, mut keys) = (String::new(), Vec::new(), 0);
+    for line in defaults.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut section);
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            keys += 1;
+            // A section may read its own settings; elsewhere they are named with the section.
+            let (first, rest) = section.split_at(1);
+            let head = format!("impl {}{rest} {{", first.to_uppercase());
+            let mine = own.split(&head).nth(1).and_then(|rest| rest.split("\n}").next());
+            let read = code.iter().any(|code| has_words(code, &format!("{section}.{key}")))
+                || mine.is_some_and(|mine| has_words(mine, &format!("self.{key}")));
+            if !read {
+                unread.push(format!("{section}.{key}"));
+            }
+        }
+    }
+    assert!(keys > 15, "only {keys} settings were found");
+    assert!(unread.is_empty(), "settings that nobody reads: {}", unread.join(", "));
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub(crate) struct Screen {
     parser: vt100::Parser,
     /// How many bytes came, to see what idling costs.
     pub(crate) received: usize,
+    bells: usize,
 }
 
 impl Screen {
@@ -59,7 +60,7 @@ impl Screen {
             }
         });
         let parser = vt100::Parser::new(size(rows), size(cols), SCROLLBACK);
-        Self { child, pty, bytes, parser, received: 0 }
+        Self { child, pty, bytes, parser, received: 0, bells: 0 }
     }
 
     /// Its process.
@@ -93,6 +94,11 @@ impl Screen {
     /// What is to be seen.
     pub(crate) fn text(&self) -> String {
         self.parser.screen().contents()
+    }
+
+    /// How often the bell rang.
+    pub(crate) fn bells(&self) -> usize {
+        self.bells
     }
 
     /// The emulator's screen, for colours, cursor and modes.
@@ -159,6 +165,8 @@ impl Screen {
 
     fn take(&mut self, bytes: &[u8]) {
         self.received += bytes.len();
+        // No sequence that the program writes on these screens ends with a bell.
+        self.bells += bytes.iter().filter(|byte| **byte == 7).count();
         self.parser.process(bytes);
         for (query, reply) in QUERIES {
             if bytes.windows(query.len()).any(|window| window == *query) {

@@ -24,14 +24,11 @@ pub struct Swept {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Kin, kin, orphans, reap_strays, sweep};
-
-#[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(target_os = "linux")]
 mod linux;
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Kin, kin, orphans, our_mark, reap_strays, sweep, sweep_abandoned};
+pub use elsewhere::{Kin, ancestors, kin, orphans, our_mark, reap_strays, sweep, sweep_abandoned};
 #[cfg(target_os = "linux")]
-pub use linux::{Kin, kin, orphans, our_mark, reap_strays, sweep, sweep_abandoned};
+pub use linux::{Kin, ancestors, kin, orphans, our_mark, reap_strays, sweep, sweep_abandoned};

@@ -11,7 +11,7 @@ use crate::engine::state::{State, Step};
 use crate::history::record::Record;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, AskId, CallId, OpId, RequestId, SubId};
-use crate::model::permission::{Ask, AskAnswer, AskKind, AskOutcome, Question, Suggestion};
+use crate::model::permission::{Ask, AskAnswer, AskKind, AskOutcome, DENIAL, Question, Suggestion};
 use crate::model::transcript::ToolStatus;
 use crate::supervisor::life;
 
@@ -326,8 +326,8 @@ fn nothing_to_add() -> Failure {
 
 fn denial(reason: &str) -> String {
     match reason.trim() {
-        "" => "The person does not want this. Ask what to do instead.".to_owned(),
-        reason => format!("The person does not want this: {reason}"),
+        "" => format!("{DENIAL}. Ask what to do instead."),
+        reason => format!("{DENIAL}: {reason}"),
     }
 }
 

@@ -30,8 +30,8 @@ impl State {
                 };
                 self.resume(step, from, session, how).map(|()| None)
             }
-            Command::ResumeBench => {
-                step.out.push(Effect::LoadBench { from });
+            Command::ResumeBench { begun } => {
+                step.out.push(Effect::LoadBench { from, begun });
                 Ok(None)
             }
             Command::Send { agent, text } => self.send(step, agent, text).map(done),
@@ -76,7 +76,7 @@ impl State {
                 Ok(Some(Reply::Asks(asks)))
             }
             Command::ListSessions { query } => ask_history(step, from, Query::Sessions(query)),
-            Command::ShowBench => ask_history(step, from, Query::Bench),
+            Command::ShowBenches => ask_history(step, from, Query::Benches),
             Command::ReadTranscript { session, before, limit } => {
                 ask_history(step, from, Query::Transcript { session, before, limit })
             }

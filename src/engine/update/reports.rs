@@ -17,6 +17,9 @@ use crate::model::transcript::{Level, TurnEnd};
 use crate::model::usage::{Tokens, Usage};
 use crate::supervisor::life;
 
+/// What the transcript says at first after `/clear`.
+const BEGINS_ANEW: &str = "a new conversation begins; the former one is in the history";
+
 impl State {
     pub(in crate::engine) fn said(&mut self, step: &mut Step, said: Said) {
         let Said { agent: id, run, report } = said;
@@ -164,6 +167,11 @@ impl State {
         self.decide(step, arbiter::Input::Named { session: fresh, name, task });
         let items = Vec::new();
         step.publish(Event::TranscriptReset { agent: id, items, more_before: false });
+        self.store_session(step, id);
+        if let Some(agent) = self.agents.get_mut(&id) {
+            let changes = agent.fold.notice(step.now.wall, Level::Info, BEGINS_ANEW.to_owned());
+            self.tell_changes(step, id, changes);
+        }
         self.show(step, id);
     }
 

@@ -5,6 +5,7 @@
 
 mod commands;
 mod resume;
+mod sessions;
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -14,7 +14,7 @@ use crate::engine::input::{Asker, WriteTrouble};
 use crate::engine::state::{State, Step};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{OpId, SessionId};
-use crate::model::lease::{Owner, Refusal};
+use crate::model::lease::{Owner, Refusal, RefusalCode};
 use crate::model::path::{Hash, WorkPath};
 
 /// The tools that can be called.
@@ -286,7 +286,11 @@ impl State {
 
     /// A tool of the bench was refused by the arbiter.
     pub(super) fn tool_refused(&self, step: &mut Step, to: Asker, refusal: &Refusal) {
-        let data = json!({ "path": refusal.path, "holder": refusal.holder });
+        let mut data = json!({ "path": refusal.path, "holder": refusal.holder });
+        if refusal.code == RefusalCode::Outside && refusal.path.is_some() {
+            // It lies inside, so it is protected: this is the person's move.
+            data["needs_person"] = json!(true);
+        }
         respond(step, to, not_ok(refusal.code.as_str(), &refusal.text, data));
     }
 

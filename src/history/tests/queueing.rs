@@ -99,6 +99,22 @@ async fn who_queues_more_than_fits_waits_for_the_disk() {
     assert_eq!(lines(&place), (0..fits + 2).collect::<Vec<_>>());
 }
 
+#[tokio::test]
+async fn the_bound_of_the_queue_is_the_one_that_was_wished() {
+    let place = Place::new();
+    let store = Store::open_holding(&place.path(), 3_000).unwrap();
+    let held = hold(&store);
+    store.queue(vec![line(0, 1_000)]).await.unwrap();
+    store.queue(vec![line(1, 1_000)]).await.unwrap();
+    let mut more = pin!(store.queue(vec![line(2, 2_000)]));
+    let waits = more.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(waits.is_pending(), "the queue took more than was wished");
+    drop(held);
+    more.await.unwrap();
+    store.flush().await.unwrap();
+    assert_eq!(lines(&place), [0, 1, 2]);
+}
+
 #[test]
 fn a_thread_that_queues_more_than_fits_waits_for_the_disk() {
     let place = Place::new();

@@ -1,5 +1,7 @@
 //! Every record comes back as it was stored.
 
+use std::slice;
+
 use serde_json::json;
 
 use super::*;
@@ -296,18 +298,34 @@ fn what_the_arbiter_knows_comes_back_by_workspace() {
 }
 
 #[test]
-fn the_bench_comes_back_as_it_was_last() {
+fn the_last_benches_come_back_as_they_were() {
     let place = Place::new();
-    let bench = |saved_at, layout| BenchRow {
+    let bench = |begun, saved_at, sessions: &[&str], layout| BenchRow {
         workspace: "/w".to_owned(),
+        begun: Wall(begun),
         saved_at: Wall(saved_at),
-        sessions: vec![id("b"), id("a")],
+        sessions: sessions.iter().map(|name| id(name)).collect(),
         layout,
     };
-    let last = bench(2, json!({ "split": [0.5, { "pane": 1 }] }));
-    place.store(vec![Record::Bench(bench(1, json!(null))), Record::Bench(last.clone())]);
-    assert_eq!(place.read().bench("/w").unwrap(), Some(last));
-    assert_eq!(place.read().bench("/x").unwrap(), None);
+    let eight = bench(1, 2, &["b", "a"], json!({ "split": [0.5, { "pane": 1 }] }));
+    place
+        .store(vec![Record::Bench(bench(1, 1, &["b"], json!(null))), Record::Bench(eight.clone())]);
+    assert_eq!(place.read().benches("/w").unwrap(), slice::from_ref(&eight));
+    assert_eq!(place.read().benches("/x").unwrap(), []);
+    // One agent on a new bench takes nothing away.
+    let lone = bench(3, 3, &["c"], json!(null));
+    place.store(vec![Record::Bench(lone.clone())]);
+    assert_eq!(place.read().benches("/w").unwrap(), [lone, eight]);
+    // What has come back as a part of another bench is not kept twice.
+    let back = bench(4, 4, &["a", "b", "c"], json!(null));
+    place.store(vec![Record::Bench(back.clone())]);
+    assert_eq!(place.read().benches("/w").unwrap(), [back]);
+    for begun in 5..20 {
+        let name = format!("s{begun}");
+        place.store(vec![Record::Bench(bench(begun, begun, &[&name], json!(null)))]);
+    }
+    let kept: Vec<_> = place.read().benches("/w").unwrap().iter().map(|row| row.begun.0).collect();
+    assert_eq!(kept, [19, 18, 17, 16, 15]);
 }
 
 #[test]

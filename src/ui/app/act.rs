@@ -23,7 +23,7 @@ impl App {
         self.redraw = Redraw::Now;
         match action {
             BenchAction::NewAgent => {
-                let dialog = Dialog::new(&self.bench, self.options.script.clone());
+                let dialog = Dialog::new(&self.bench, &self.options.preset);
                 self.open(Layer::Dialog(Box::new(dialog)));
             }
             BenchAction::Agents => self.open_agents(),

@@ -1,5 +1,9 @@
 //! Scenarios of this part of the screen: what is done to it, and what is seen then.
 
+mod asks;
+mod prompts;
+mod random;
+
 use std::cell::RefCell;
 use std::num::NonZeroU16;
 use std::rc::Rc;
@@ -13,7 +17,7 @@ use ratatui::{Terminal, TerminalOptions, Viewport};
 use super::*;
 use crate::engine::command::Reply;
 use crate::engine::event::Event;
-use crate::model::agent::QueuedPrompt;
+use crate::model::agent::{Backend, QueuedPrompt};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AskId, ItemId};
 use crate::model::permission::{Ask, AskAnswer, AskOutcome, PermissionMode};
@@ -312,6 +316,15 @@ fn the_views_over_the_bench() {
     picture("dialog", 3, |stage| {
         stage.command("n").write("blue").keys("enter");
     });
+    picture("dialog_preset", 3, |stage| {
+        stage.app.options.preset = Preset {
+            backend: Backend::Script,
+            model: "opus".into(),
+            mode: PermissionMode::AcceptEdits,
+            script: Vec::new(),
+        };
+        stage.command("n");
+    });
     picture("help", 3, |stage| {
         stage.command("?");
     });
@@ -355,202 +368,6 @@ fn the_first_frame_needs_no_engine() {
     let mut stage = Stage::blank(80, 24, Options::default());
     assert!(stage.screen().contains("starting …"), "{}", stage.screen());
     assert_eq!(stage.sent(), [Command::Subscribe]);
-}
-
-#[test]
-fn a_prompt_is_sent_and_comes_back_by_up() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.write("go on").keys("alt+enter").write("now").keys("enter");
-    let text = "go on\nnow".to_owned();
-    assert_eq!(stage.sent(), [Command::Send { agent: AgentId(1), text }]);
-    stage.keys("up");
-    assert!(stage.screen().contains("> go on"));
-    stage.keys("up up");
-    assert!(stage.screen().contains("> Make the lexer return spans"), "{}", stage.screen());
-}
-
-#[test]
-fn drafts_stay_with_their_pane() {
-    let mut stage = Stage::new(160, 50, 2);
-    stage.write("for blue").command("right").write("for red").command("left");
-    assert_eq!(stage.focus(), 1);
-    let screen = stage.screen();
-    assert!(screen.contains("> for blue") && screen.contains("> for red"), "{screen}");
-    stage.keys("enter");
-    let text = "for blue".to_owned();
-    assert_eq!(stage.sent(), [Command::Send { agent: AgentId(1), text }]);
-}
-
-#[test]
-fn esc_interrupts_and_twice_clears() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.write("draft").keys("esc");
-    assert_eq!(stage.sent(), [Command::Interrupt { agent: AgentId(1) }]);
-    assert!(stage.screen().contains("draft"));
-    stage.keys("esc");
-    assert!(!stage.screen().contains("> draft"));
-    assert_eq!(stage.sent(), []);
-    stage.write("x").wait(5_000).keys("esc").wait(2_000).keys("esc");
-    assert!(stage.screen().contains("> x"), "two Escs far apart are not a double one");
-}
-
-#[test]
-fn esc_and_a_fast_next_key_are_two_keys() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.keys("alt+x");
-    assert_eq!(stage.sent(), [Command::Interrupt { agent: AgentId(1) }]);
-    assert!(stage.screen().contains("> x"));
-    stage.input(Input::ClearKeys);
-    stage.keys("alt+y");
-    assert_eq!(stage.sent(), [], "the newer protocol says what was meant");
-}
-
-#[test]
-fn queued_prompts_can_be_taken_back() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.agent(1, |info| info.queue = vec![QueuedPrompt { id: 7, text: "later".into() }]);
-    assert!(stage.screen().contains("queued  later"));
-    stage.keys("up");
-    assert_eq!(stage.sent(), [Command::Unqueue { agent: AgentId(1), prompt: 7 }]);
-    assert!(stage.screen().contains("> later"));
-}
-
-#[test]
-fn a_key_typed_before_the_ask_appeared_answers_nothing() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.write("al");
-    stage.ask(sample::bash(1, 1));
-    stage.write("a").wait(250).write("a").wait(5_000).write("a");
-    assert_eq!(stage.answered(), None);
-    assert_eq!(stage.place(), Some(Context::Prompt));
-    assert!(stage.screen().contains("> alaaa"), "{}", stage.screen());
-}
-
-#[test]
-fn an_ask_takes_the_keys_of_an_empty_prompt_after_a_moment() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.ask(sample::bash(1, 1));
-    stage.wait(299).keys("a");
-    assert_eq!(stage.answered(), None);
-    stage.keys("backspace").wait(1_500);
-    assert_eq!(stage.place(), Some(Context::Ask));
-    stage.keys("a");
-    assert_eq!(stage.answered(), Some(AskAnswer::AllowOnce { input: None }));
-}
-
-#[test]
-fn a_prompt_typed_right_after_a_change_of_panes_answers_nothing() {
-    let mut stage = Stage::new(200, 50, 2);
-    stage.command("1").ask(sample::bash(1, 2));
-    stage.wait(5_000).command("2").write("all of it");
-    assert_eq!(stage.answered(), None);
-    assert!(stage.screen().contains("> all of it"), "{}", stage.screen());
-    stage.keys("ctrl+u").wait(1_500);
-    assert_eq!(stage.place(), Some(Context::Ask));
-    stage.command("1").command("2").keys("a");
-    assert_eq!(stage.answered(), None);
-    stage.keys("backspace").command("1").command("a").keys("a");
-    assert!(stage.answered().is_some());
-}
-
-#[test]
-fn a_double_press_does_not_answer_the_next_ask() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.ask(sample::bash(1, 1));
-    stage.ask(sample::edit(2, 1));
-    stage.wait(1_000).keys("a");
-    assert_eq!(stage.answered(), Some(AskAnswer::AllowOnce { input: None }));
-    stage.event(Event::AskClosed { ask: AskId(1), outcome: AskOutcome::Allowed });
-    stage.keys("a");
-    assert_eq!(stage.answered(), None);
-    assert_eq!(stage.place(), Some(Context::Ask));
-    stage.wait(300).keys("n");
-    let denied = AskAnswer::Deny { reason: String::new(), interrupt: false };
-    assert_eq!(stage.answered(), Some(denied));
-}
-
-#[test]
-fn an_ask_that_was_hidden_has_to_be_seen_anew() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.ask(sample::bash(1, 1));
-    stage.wait(1_000);
-    assert_eq!(stage.place(), Some(Context::Ask));
-    stage.command("?").keys("esc a");
-    assert_eq!(stage.answered(), None);
-    stage.wait(300).keys("a");
-    assert!(stage.answered().is_some());
-}
-
-#[test]
-fn a_person_can_go_on_writing_beside_an_ask() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.ask(sample::bash(1, 1));
-    stage.wait(1_000).keys("tab").wait(5_000).write("a word");
-    assert_eq!(stage.answered(), None);
-    assert!(stage.screen().contains("> a word"));
-    stage.keys("tab A");
-    assert_eq!(stage.answered(), Some(AskAnswer::AllowAlways { suggestion: Some(0) }));
-}
-
-#[test]
-fn a_word_begun_over_an_ask_goes_to_the_prompt_as_a_whole() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.ask(sample::bash(1, 1));
-    stage.wait(2_000).write("make it faster");
-    assert_eq!(stage.answered(), None);
-    assert!(stage.screen().contains("> make it faster"), "{}", stage.screen());
-}
-
-#[test]
-fn an_answer_that_failed_can_be_given_again() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.ask(sample::bash(1, 1));
-    stage.wait(1_000).keys("a a");
-    assert_eq!(stage.sent.len(), 1, "one answer is enough");
-    stage.reply(Reply::Failed(Failure::new(FailureKind::Failed, "the agent is gone")));
-    assert!(stage.screen().contains("the agent is gone"));
-    stage.sent.clear();
-    stage.keys("a");
-    assert!(stage.answered().is_some());
-}
-
-#[test]
-fn the_next_that_needs_you_is_found_wherever_it_is() {
-    let mut stage = Stage::new(80, 24, 3);
-    stage.agent(3, |info| info.state = AgentState::Finished);
-    stage.ask(sample::bash(1, 2));
-    stage.command("a");
-    assert_eq!(stage.focus(), 2);
-    assert_eq!(stage.place(), Some(Context::Ask));
-    stage.command("a");
-    assert_eq!(stage.focus(), 3);
-    assert_eq!(stage.sent().last(), Some(&Command::MarkSeen { agent: AgentId(3) }));
-}
-
-#[test]
-fn what_finishes_behind_the_back_is_seen_when_the_person_comes() {
-    let mut stage = Stage::new(80, 24, 1);
-    stage.input(Input::Focus(false));
-    stage.agent(1, |info| info.state = AgentState::Finished);
-    assert_eq!(stage.sent(), []);
-    stage.ask(sample::bash(1, 1));
-    assert_eq!(stage.other, [Effect::Bell]);
-    stage.input(Input::Focus(true));
-    assert_eq!(stage.sent(), [Command::MarkSeen { agent: AgentId(1) }]);
-}
-
-#[test]
-fn the_inbox_answers_permissions_and_leads_to_questions() {
-    let mut stage = Stage::new(160, 50, 3);
-    stage.ask(sample::bash(1, 2));
-    stage.ask(sample::questions(2, 3));
-    stage.command("i").keys("a");
-    assert_eq!(stage.answered(), None, "it was not on the screen yet");
-    stage.wait(300).keys("A");
-    assert_eq!(stage.answered(), Some(AskAnswer::AllowAlways { suggestion: Some(0) }));
-    stage.keys("down").wait(300).keys("a");
-    assert_eq!(stage.focus(), 3);
-    assert_eq!(stage.place(), Some(Context::Questions));
 }
 
 #[test]
@@ -719,18 +536,6 @@ fn unknown_sequences_are_said_and_the_prefix_twice_cancels() {
 }
 
 #[test]
-fn a_paste_of_ten_megabytes_is_one_mark_and_one_prompt() {
-    let mut stage = Stage::new(80, 24, 1);
-    let big = "0123456789abcde\n".repeat(650_000);
-    let began = std::time::Instant::now();
-    stage.input(Input::Paste(big.clone()));
-    assert!(stage.screen().contains("[pasted 650,000 lines]"));
-    stage.keys("enter");
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    assert_eq!(stage.sent(), [Command::Send { agent: AgentId(1), text: big }]);
-}
-
-#[test]
 fn a_picker_can_be_first() {
     let start = Start::Picker { all: true, query: Some("lexer".into()) };
     let mut stage = Stage::blank(80, 24, Options { start, ..Options::default() });
@@ -738,112 +543,4 @@ fn a_picker_can_be_first() {
     assert_eq!(sent[0], Command::Subscribe);
     assert!(sent.iter().any(|command| matches!(command, Command::ListSessions { .. })), "{sent:?}");
     assert!(stage.screen().contains("lexer"), "{}", stage.screen());
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Key(KeyCode, bool, bool),
-    Prefixed(char),
-    Resize(u16, u16),
-    Wait(u64),
-    Ask(u64, u32),
-    Close(u64),
-    Agent(u32),
-    Remove(u32),
-    Mouse(u16, u16, u8),
-    Paste(String),
-    Text(u32),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let code = prop_oneof![
-        8 => prop::char::range(' ', '~').prop_map(KeyCode::Char),
-        1 => prop::sample::select(vec!['漢', 'é', '\u{301}', '🦀']).prop_map(KeyCode::Char),
-        6 => prop::sample::select(vec![
-            KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Backspace,
-            KeyCode::Up, KeyCode::Down, KeyCode::Left, KeyCode::Right, KeyCode::Home, KeyCode::End,
-            KeyCode::PageUp, KeyCode::PageDown, KeyCode::F(1), KeyCode::Delete,
-        ]),
-    ];
-    prop_oneof![
-        8 => (code, any::<bool>(), prop::bool::weighted(0.1))
-            .prop_map(|(code, control, alt)| Step::Key(code, control, alt)),
-        5 => prop::char::range('!', '~').prop_map(Step::Prefixed),
-        2 => (1u16..170, 1u16..60).prop_map(|(width, height)| Step::Resize(width, height)),
-        2 => (0u64..2_000).prop_map(Step::Wait),
-        2 => (1u64..6, 1u32..5).prop_map(|(ask, agent)| Step::Ask(ask, agent)),
-        1 => (1u64..6).prop_map(Step::Close),
-        1 => (1u32..6).prop_map(Step::Agent),
-        1 => (1u32..6).prop_map(Step::Remove),
-        2 => (0u16..170, 0u16..60, 0u8..3).prop_map(|(x, y, kind)| Step::Mouse(x, y, kind)),
-        1 => "[a-z\\n漢\t]{0,60}".prop_map(Step::Paste),
-        1 => (1u32..6).prop_map(Step::Text),
-    ]
-}
-
-impl Stage {
-    fn step(&mut self, step: Step) {
-        match step {
-            Step::Key(code, control, alt) => {
-                let mut mods = KeyModifiers::NONE;
-                mods.set(KeyModifiers::CONTROL, control && matches!(code, KeyCode::Char(_)));
-                mods.set(KeyModifiers::ALT, alt);
-                self.input(Input::Key(KeyEvent::new(code, mods)));
-            }
-            Step::Prefixed(c) => {
-                self.keys("ctrl+space");
-                self.input(Input::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
-            }
-            Step::Resize(width, height) => {
-                self.terminal = Glass::new(width, height);
-                self.input(Input::Resize);
-            }
-            Step::Wait(ms) => {
-                self.wait(ms);
-            }
-            Step::Ask(number, agent) => self.ask(match number {
-                1 => sample::questions(number, agent),
-                2 => sample::plan(number, agent),
-                3 => sample::edit(number, agent),
-                _ => sample::bash(number, agent),
-            }),
-            Step::Close(ask) => {
-                self.event(Event::AskClosed { ask: AskId(ask), outcome: AskOutcome::Withdrawn });
-            }
-            Step::Agent(number) => {
-                let info = Box::new(sample::info(number, "someone-with-a-name"));
-                self.event(Event::AgentChanged { agent: info });
-            }
-            Step::Remove(number) => self.event(Event::AgentRemoved { agent: AgentId(number) }),
-            Step::Mouse(column, row, kind) => {
-                let kind = match kind {
-                    0 => MouseEventKind::ScrollUp,
-                    1 => MouseEventKind::ScrollDown,
-                    _ => MouseEventKind::Down(MouseButton::Left),
-                };
-                let modifiers = KeyModifiers::NONE;
-                self.input(Input::Mouse(MouseEvent { kind, column, row, modifiers }));
-            }
-            Step::Paste(text) => self.input(Input::Paste(text)),
-            Step::Text(number) => {
-                let item = Box::new(sample::item(7, Body::Text { text: "words ".repeat(40) }));
-                self.event(Event::ItemChanged { agent: AgentId(number), item });
-            }
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
-
-    #[test]
-    fn no_input_breaks_the_screen_and_drawing_anew_is_the_same(
-        steps in prop::collection::vec(step(), 1..60),
-        count in 0usize..5,
-    ) {
-        let mut stage = Stage::new(80, 24, count);
-        for step in steps {
-            stage.step(step);
-        }
-    }
 }

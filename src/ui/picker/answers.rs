@@ -52,7 +52,7 @@ impl Picker {
     pub(super) fn ask_preview(&mut self) -> Option<Wish> {
         let chosen = match self.chosen() {
             Some(Entry::Session(number)) => self.catalog.row(number).map(|hit| hit.row.id.clone()),
-            Some(Entry::Bench) | None => None,
+            Some(Entry::Bench(_)) | None => None,
         };
         self.preview.choose(chosen);
         if self.preview_asked.is_some() || self.preview_wanted == Some(false) {
@@ -105,17 +105,25 @@ impl Picker {
         if self.preview_asked.take_if(|asked| asked == session).is_none() {
             return Vec::new();
         }
+        let root = self.catalog.get(session).map_or("", |hit| &hit.row.workspace);
         if let Reply::Transcript(page) = reply {
-            self.preview.take(session, Ok(&page));
+            self.preview.take(session, root, Ok(&page));
         } else {
-            self.preview.take(session, Err(failure_of(reply).to_string()));
+            self.preview.take(session, root, Err(failure_of(reply).to_string()));
         }
         self.ask_preview().into_iter().collect()
     }
 
     pub(super) fn bench_came(&mut self, reply: Reply) -> Vec<Wish> {
-        if let Reply::Bench(bench) = reply {
-            self.bench = bench.filter(|bench| !bench.sessions.is_empty());
+        if let Reply::Benches(mut benches) = reply {
+            // An earlier bench of one agent says no more than its session, which is in the list.
+            let mut least = 1;
+            benches.retain(|bench| {
+                let keeps = bench.sessions.len() >= least;
+                least = if keeps { 2 } else { least };
+                keeps
+            });
+            self.benches = benches;
         } else {
             self.tell_failure(&failure_of(reply));
         }

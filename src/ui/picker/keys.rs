@@ -192,12 +192,13 @@ impl Picker {
             return self.begin(goals);
         }
         match self.chosen() {
-            Some(Entry::Bench) => {
+            Some(Entry::Bench(place)) => {
+                let Some(bench) = self.benches.get(place) else { return Vec::new() };
                 let open = |id| self.catalog.get(id).is_some_and(|hit| hit.open);
-                if self.bench.as_ref().is_some_and(|bench| bench.sessions.iter().all(open)) {
+                if bench.sessions.iter().all(open) {
                     return self.warn("every session of the bench is open already".to_owned());
                 }
-                self.begin(vec![Goal::Bench])
+                self.begin(vec![Goal::Bench { begun: bench.begun }])
             }
             Some(Entry::Session(number)) => self.accept_session(number, How::On),
             None if !self.list.came && self.list.asked.is_none() => {
@@ -225,7 +226,7 @@ impl Picker {
     fn fork(&mut self) -> Vec<Wish> {
         match self.chosen() {
             Some(Entry::Session(number)) => self.accept_session(number, How::Fork),
-            Some(Entry::Bench) => self.warn("only a session can be forked".to_owned()),
+            Some(Entry::Bench(_)) => self.warn("only a session can be forked".to_owned()),
             None => Vec::new(),
         }
     }

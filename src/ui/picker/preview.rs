@@ -3,14 +3,16 @@
 //! It never shows the words of another session than the chosen one, and holds at most
 //! [`LARGEST`] bytes of them however large the transcript is.
 
-use unicode_segmentation::UnicodeSegmentation;
+use ratatui::style::Style;
 
 use super::words;
 use crate::model::id::SessionId;
 use crate::model::session::{SessionHit, TranscriptPage};
 use crate::model::time::Wall;
-use crate::model::transcript::{Body, Item, Level, TodoState, ToolCall, ToolStatus, TurnEnd};
+use crate::model::transcript::{Body, Item, Level, Speaker, TodoState, TurnEnd};
 use crate::ui::text;
+use crate::ui::text::wrap::{Break, wrapped};
+use crate::ui::transcript::{brief, is_interrupt_mark};
 
 /// Items that are asked for.
 pub(super) const ITEMS: usize = 60;
@@ -88,11 +90,16 @@ impl Preview {
         self.session.as_ref().filter(|_| self.words == Words::Coming)
     }
 
-    /// Takes what came, if it is of the chosen session.
-    pub(super) fn take(&mut self, session: &SessionId, came: Result<&TranscriptPage, String>) {
+    /// Takes what came, if it is of the chosen session, whose workspace is `root`.
+    pub(super) fn take(
+        &mut self,
+        session: &SessionId,
+        root: &str,
+        came: Result<&TranscriptPage, String>,
+    ) {
         if self.session.as_ref() == Some(session) {
             self.words = match came {
-                Ok(page) => Words::Here(paragraphs(page)),
+                Ok(page) => Words::Here(paragraphs(page, root)),
                 Err(why) => Words::Failed(why),
             };
             self.width = None;
@@ -180,12 +187,20 @@ pub(super) fn obstacle(hit: &SessionHit) -> String {
     words::one_line(why, PARAGRAPH)
 }
 
-/// The end of a transcript in paragraphs, oldest first.
-fn paragraphs(page: &TranscriptPage) -> Vec<Toned> {
+fn last_said(lines: &[Toned]) -> Option<&Toned> {
+    lines.iter().rev().find(|(_, text)| !text.is_empty())
+}
+
+/// The end of a transcript in paragraphs, oldest first; paths below `root` are relative to it.
+fn paragraphs(page: &TranscriptPage, root: &str) -> Vec<Toned> {
     let mut newest_first: Vec<Toned> = Vec::new();
     let mut bytes = 0;
     for item in page.items.iter().rev().filter(|item| item.parent.is_none()) {
-        let said = said(item);
+        let mut said = said(item, root);
+        // The back end's mark and the end of the turn say the same.
+        if said == [interrupted()] && last_said(&newest_first) == said.first() {
+            said.clear();
+        }
         bytes += said.iter().map(|(_, text)| text.len()).sum::<usize>();
         if bytes > LARGEST {
             break;
@@ -204,7 +219,7 @@ fn paragraphs(page: &TranscriptPage) -> Vec<Toned> {
 }
 
 /// An item in a few paragraphs; nothing if a preview can do without it.
-fn said(item: &Item) -> Vec<Toned> {
+fn said(item: &Item, root: &str) -> Vec<Toned> {
     let lines = |tone, mark: &str, text: &str| {
         text.trim()
             .lines()
@@ -217,10 +232,18 @@ fn said(item: &Item) -> Vec<Toned> {
             .collect()
     };
     match &item.body {
-        Body::Prompt { text, .. } => lines(Tone::Prompt, "› ", text),
+        Body::Prompt { .. } if is_interrupt_mark(&item.body) => vec![interrupted()],
+        Body::Prompt { text, from: Speaker::Person } => lines(Tone::Prompt, "› ", text),
+        Body::Prompt { text, .. } => {
+            let first = text.trim().lines().next().unwrap_or_default();
+            vec![(Tone::Dim, format!("› {}", words::one_line(first, PARAGRAPH)))]
+        }
         Body::Text { text } => lines(Tone::Text, "", text),
         Body::Thinking { .. } | Body::Raw { .. } => Vec::new(),
-        Body::Tool(call) => vec![tool(call)],
+        Body::Tool(call) => {
+            let (line, wrong) = brief(call, root);
+            vec![(if wrong { Tone::Bad } else { Tone::Dim }, line)]
+        }
         Body::Todo { entries } => {
             let done = entries.iter().filter(|entry| entry.state == TodoState::Done).count();
             vec![(Tone::Dim, format!("☑ {done} of {} done", entries.len()))]
@@ -232,57 +255,17 @@ fn said(item: &Item) -> Vec<Toned> {
     }
 }
 
+/// What stands for a turn that the person broke off.
+fn interrupted() -> Toned {
+    (Tone::Dim, "interrupted by you".to_owned())
+}
+
 fn turn_end(end: &TurnEnd) -> Option<Toned> {
     if end.interrupted {
-        return Some((Tone::Dim, "interrupted".to_owned()));
+        return Some(interrupted());
     }
     let why = end.message.as_deref().unwrap_or(&end.reason);
     end.is_error.then(|| (Tone::Bad, format!("✗ {}", words::one_line(why, PARAGRAPH))))
-}
-
-/// A tool call in one line.
-fn tool(call: &ToolCall) -> Toned {
-    let what = words::one_line(subject(&call.input), 120);
-    let name = words::one_line(&call.name, 40);
-    let failed = |why: &str| {
-        (
-            Tone::Bad,
-            format!("✗ {name}  {what}  {}", words::one_line(why, 160)).trim_end().to_owned(),
-        )
-    };
-    let text = call.result.as_ref().map_or("", |result| result.text.as_str());
-    match &call.status {
-        ToolStatus::Refused(refusal) => failed(&refusal.text),
-        ToolStatus::Failed => failed(text.lines().next().unwrap_or_default()),
-        ToolStatus::Announced
-        | ToolStatus::Waiting { .. }
-        | ToolStatus::Asking
-        | ToolStatus::Running => (Tone::Dim, format!("▸ {name}  {what}  not finished")),
-        ToolStatus::Done => {
-            let outcome = match call.result.as_ref().and_then(|result| result.changed) {
-                Some((added, removed)) => format!("  +{added} −{removed}"),
-                None if text.is_empty() => String::new(),
-                None => format!("  {}", words::some(text.lines().count(), "line")),
-            };
-            (Tone::Dim, format!("▸ {name}  {what}{outcome}"))
-        }
-    }
-}
-
-/// What a tool call is about: the field of its input that says most.
-fn subject(input: &serde_json::Value) -> &str {
-    const FIELDS: [&str; 9] = [
-        "file_path",
-        "notebook_path",
-        "path",
-        "command",
-        "pattern",
-        "description",
-        "url",
-        "query",
-        "prompt",
-    ];
-    FIELDS.iter().find_map(|field| input.get(field)?.as_str()).unwrap_or_default()
 }
 
 fn wrap_all(paragraphs: &[Toned], width: usize) -> Vec<Toned> {
@@ -301,36 +284,11 @@ fn wrap_all(paragraphs: &[Toned], width: usize) -> Vec<Toned> {
 
 /// Breaks a paragraph between words, and words that are too long anywhere.
 pub(super) fn wrap(paragraph: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
-    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
-    let flush = |lines: &mut Vec<String>, line: &mut String| {
-        lines.push(std::mem::take(line).trim_end().to_owned());
-    };
-    for piece in paragraph.split_inclusive(' ') {
-        let word = text::width(piece.trim_end());
-        if used + word > width && !line.trim().is_empty() {
-            flush(&mut lines, &mut line);
-            used = 0;
-        }
-        if used + word <= width {
-            line.push_str(piece);
-            used += text::width(piece);
-            continue;
-        }
-        for cluster in piece.graphemes(true) {
-            let wide = text::width(cluster);
-            if used + wide > width && !line.is_empty() {
-                flush(&mut lines, &mut line);
-                used = 0;
-            }
-            line.push_str(cluster);
-            used += wide;
-        }
+    let rows = wrapped(paragraph, Style::new(), width, Break::Words);
+    if rows.is_empty() {
+        return vec![String::new()];
     }
-    if !line.trim().is_empty() || lines.is_empty() {
-        flush(&mut lines, &mut line);
-    }
-    lines
+    rows.iter().map(|row| row.to_string().trim_end().to_owned()).collect()
 }
 
 #[cfg(test)]

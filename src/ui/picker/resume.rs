@@ -7,13 +7,14 @@ use std::collections::VecDeque;
 use crate::engine::command::{Command, Reply};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, SessionId};
+use crate::model::time::Wall;
 use crate::ui::wish::{Tag, Wish};
 
 /// What is to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Goal {
-    /// The whole bench.
-    Bench,
+    /// A whole bench, the one that was begun then.
+    Bench { begun: Wall },
     /// One session.
     Session {
         session: SessionId,
@@ -38,14 +39,14 @@ impl Goal {
     /// How messages call it.
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::Bench => "the whole bench",
+            Self::Bench { .. } => "the whole bench",
             Self::Session { title, .. } => title,
         }
     }
 
     fn command(&self) -> Command {
         match self {
-            Self::Bench => Command::ResumeBench,
+            Self::Bench { begun } => Command::ResumeBench { begun: Some(*begun) },
             Self::Session { session, how, .. } => Command::ResumeSession {
                 session: session.clone(),
                 fork: *how == How::Fork,
@@ -115,7 +116,7 @@ impl Resuming {
     pub(super) fn answered(&mut self, reply: Reply) -> Step {
         let name = match &self.current {
             // Its failures say themselves which session they are about.
-            Goal::Bench => String::new(),
+            Goal::Bench { .. } => String::new(),
             Goal::Session { title, .. } => title.clone(),
         };
         match reply {
@@ -131,7 +132,7 @@ impl Resuming {
             | Reply::Locks(_)
             | Reply::Asks(_)
             | Reply::Sessions(_)
-            | Reply::Bench(_)
+            | Reply::Benches(_)
             | Reply::Transcript(_) => {
                 let odd = "the engine gave an answer that does not fit";
                 self.failures.push((name, Failure::new(FailureKind::Internal, odd)));

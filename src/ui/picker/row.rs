@@ -14,7 +14,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::catalog::Order;
 use super::filter::Haystack;
 use super::view::cursor;
-use super::{BENCH_TITLE, Entry, Mode, Picker, preview, words};
+use super::{Entry, Mode, Picker, bench_title, preview, words};
 use crate::model::session::SessionHit;
 use crate::ui::text;
 use crate::ui::theme::Theme;
@@ -70,7 +70,7 @@ impl<'a> Rows<'a> {
                 break;
             }
             let hit = match entry {
-                Entry::Bench => None,
+                Entry::Bench(_) => None,
                 Entry::Session(number) => self.picker.catalog.row(number),
             };
             let cells = self.cells(entry, hit);
@@ -82,7 +82,11 @@ impl<'a> Rows<'a> {
 
     fn cells(&self, entry: Entry, hit: Option<&SessionHit>) -> [String; COLUMNS] {
         let mut cells = [const { String::new() }; COLUMNS];
-        match (entry, hit, &self.picker.bench) {
+        let bench = match entry {
+            Entry::Bench(place) => self.picker.benches.get(place),
+            Entry::Session(_) => None,
+        };
+        match (entry, hit, bench) {
             (Entry::Session(number), Some(hit), _) => {
                 let haystack = self.haystack(Entry::Session(number));
                 let field = |field| haystack.map_or("", |row| row.field(field));
@@ -95,10 +99,10 @@ impl<'a> Rows<'a> {
                     (branch, workspace) => text::fit(&format!("{workspace} {branch}"), 22),
                 };
             }
-            (Entry::Bench, _, Some(bench)) => {
+            (Entry::Bench(_), _, Some(bench)) => {
                 cells[AGE] = words::age(self.picker.now, bench.saved_at);
             }
-            (Entry::Bench | Entry::Session(_), _, _) => {}
+            (Entry::Bench(_) | Entry::Session(_), _, _) => {}
         }
         cells
     }
@@ -148,7 +152,7 @@ impl<'a> Rows<'a> {
                 };
                 (mark, letters)
             }
-            (Entry::Bench | Entry::Session(_), _) => ("⧉", &none),
+            (Entry::Bench(_) | Entry::Session(_), _) => ("⧉", &none),
         };
         let pointer = if selected { "▌" } else { " " };
         let lead = [
@@ -196,7 +200,7 @@ impl<'a> Rows<'a> {
 
     fn haystack(&self, entry: Entry) -> Option<&'a Haystack> {
         match entry {
-            Entry::Bench => None,
+            Entry::Bench(_) => None,
             Entry::Session(number) => self.picker.catalog.haystack(number),
         }
     }
@@ -234,11 +238,12 @@ impl<'a> Rows<'a> {
                     (title, long, "✗".to_owned(), self.theme.bad)
                 }
             }
-            (Entry::Bench | Entry::Session(_), _) => {
-                let agents = picker.bench.as_ref().map_or(0, |bench| bench.sessions.len());
+            (Entry::Bench(place), _) => {
+                let agents = picker.benches.get(place).map_or(0, |bench| bench.sessions.len());
                 let long = words::some(agents, "agent");
-                (BENCH_TITLE, long, format!("({agents})"), self.theme.dim)
+                (bench_title(place), long, format!("({agents})"), self.theme.dim)
             }
+            (Entry::Session(_), None) => ("", String::new(), String::new(), self.theme.dim),
         };
         // The title comes first; what is said about it is cut or said shorter.
         let left = room.saturating_sub(text::width(title) + 2);

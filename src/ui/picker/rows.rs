@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{BENCH_TITLE, Entry, Hold, Picker, preview, words};
+use super::{Entry, Hold, Picker, bench_title, preview, words};
 use crate::model::id::SessionId;
 use crate::model::session::SessionHit;
+use crate::model::time::Wall;
 
 impl Picker {
     /// Filters again and finds the cursor's place.
@@ -49,25 +50,24 @@ impl Picker {
         }
     }
 
-    /// Whether the bench stands above the sessions: without a query, or if it is meant by it. A
-    /// few letters are not enough, or Enter would resume everything by mistake.
-    fn bench_shows(&self) -> bool {
+    /// How many benches stand above the sessions: all without a query, or if they are meant by it.
+    /// A few letters are not enough, or Enter would resume everything by mistake.
+    fn benches_shown(&self) -> usize {
         let words = self.query.text().trim().to_lowercase();
         let meant =
             words.len() > 2 && ["whole bench", "bench"].iter().any(|name| name.starts_with(&words));
-        self.bench.is_some() && (words.is_empty() || meant)
+        if words.is_empty() || meant { self.benches.len() } else { 0 }
     }
 
     /// How many rows the list has.
     pub(super) fn entries(&self) -> usize {
-        usize::from(self.bench_shows()) + self.found.len()
+        self.benches_shown() + self.found.len()
     }
 
     pub(super) fn entry(&self, place: usize) -> Option<Entry> {
-        match (self.bench_shows(), place) {
-            (true, 0) => Some(Entry::Bench),
-            (true, place) => self.found.get(place - 1).map(|number| Entry::Session(*number)),
-            (false, place) => self.found.get(place).map(|number| Entry::Session(*number)),
+        match place.checked_sub(self.benches_shown()) {
+            None => Some(Entry::Bench(place)),
+            Some(place) => self.found.get(place).map(|number| Entry::Session(*number)),
         }
     }
 
@@ -75,24 +75,30 @@ impl Picker {
         self.entry(self.cursor)
     }
 
-    /// What the cursor is on, in a way that survives another list: `None` inside is the bench.
-    fn chosen_key(&self) -> Option<Option<SessionId>> {
+    /// What the cursor is on, in a way that survives another list.
+    fn chosen_key(&self) -> Option<Result<SessionId, Wall>> {
         match self.chosen()? {
-            Entry::Bench => Some(None),
-            Entry::Session(number) => self.catalog.row(number).map(|hit| Some(hit.row.id.clone())),
+            Entry::Bench(place) => self.benches.get(place).map(|bench| Err(bench.begun)),
+            Entry::Session(number) => self.catalog.row(number).map(|hit| Ok(hit.row.id.clone())),
         }
     }
 
-    fn place_of(&self, key: &Option<SessionId>) -> Option<usize> {
-        let Some(session) = key else { return self.bench_shows().then_some(0) };
+    fn place_of(&self, key: &Result<SessionId, Wall>) -> Option<usize> {
+        let shown = self.benches_shown();
+        let session = match key {
+            Ok(session) => session,
+            Err(begun) => {
+                return self.benches.iter().take(shown).position(|bench| bench.begun == *begun);
+            }
+        };
         let number = self.catalog.number(session)?;
         let place = self.found.iter().position(|found| *found == number)?;
-        Some(place + usize::from(self.bench_shows()))
+        Some(place + shown)
     }
 
     /// Lines that a row takes: those of the full text show what was found below their title.
     pub(super) fn lines_of(&self, place: usize) -> usize {
-        let by_text = place >= self.by_title + usize::from(self.bench_shows());
+        let by_text = place >= self.by_title + self.benches_shown();
         1 + usize::from(by_text)
     }
 
@@ -114,8 +120,8 @@ impl Picker {
 
     /// The lines above the words of the preview.
     pub(super) fn facts(&self, room: usize) -> Vec<preview::Toned> {
-        match (self.chosen(), &self.bench) {
-            (Some(Entry::Session(number)), _) => {
+        match self.chosen() {
+            Some(Entry::Session(number)) => {
                 let Some(hit) = self.catalog.row(number) else { return Vec::new() };
                 let title = self.catalog.haystack(number).map_or("", |row| row.field(0));
                 let mut facts = preview::facts(hit, title, self.now, room);
@@ -125,15 +131,16 @@ impl Picker {
                 }
                 facts
             }
-            (Some(Entry::Bench), Some(bench)) => {
+            Some(Entry::Bench(place)) => {
                 let tone = preview::Tone::Text;
                 let session = |id| (tone, format!("⧉ {}", self.bench_member(id)));
-                std::iter::once((preview::Tone::Title, BENCH_TITLE.to_owned()))
-                    .chain(bench.sessions.iter().map(session))
+                let sessions = self.benches.get(place).map(|bench| bench.sessions.iter());
+                std::iter::once((preview::Tone::Title, bench_title(place).to_owned()))
+                    .chain(sessions.into_iter().flatten().map(session))
                     .take(room)
                     .collect()
             }
-            (Some(Entry::Bench) | None, _) => Vec::new(),
+            None => Vec::new(),
         }
     }
 

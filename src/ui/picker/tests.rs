@@ -1,6 +1,11 @@
 //! Keys in, wishes and screens out; a scripted engine gives the answers.
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it is about")]
 
+mod asking;
+mod random;
+mod resuming;
+mod said;
+
 use std::collections::VecDeque;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -64,6 +69,29 @@ fn typical() -> Vec<SessionHit> {
     vec![session("s1", "Make the lexer return spans", "blue", 2), open, gone, branch, other]
 }
 
+fn bench(hours: i64, sessions: &[&str]) -> BenchRow {
+    BenchRow {
+        workspace: HOME.to_owned(),
+        begun: Wall(NOW - (hours + 1) * HOUR),
+        saved_at: Wall(NOW - hours * HOUR),
+        sessions: sessions.iter().map(|id| SessionId::from(*id)).collect(),
+        layout: json!(null),
+    }
+}
+
+/// A transcript of these items.
+fn page(bodies: impl IntoIterator<Item = Body>) -> TranscriptPage {
+    let item = |(id, body)| Item {
+        id: ItemId(id),
+        at: Wall(NOW),
+        parent: None,
+        sub: None,
+        open: false,
+        body,
+    };
+    TranscriptPage { items: (1..).zip(bodies).map(item).collect(), more_before: true }
+}
+
 fn transcript(session: &str) -> TranscriptPage {
     let tool = |name: &str, input, status, text: &str, changed| {
         let (text, hunks) = (text.to_owned(), Vec::new());
@@ -83,8 +111,20 @@ fn transcript(session: &str) -> TranscriptPage {
         Body::Text {
             text: "I'll start with the token type, then thread the span through.\nNow.".to_owned(),
         },
-        tool("Read", json!({"file_path": "src/lex.rs"}), ToolStatus::Done, "a\nb\nc", None),
-        tool("Edit", json!({"file_path": "src/lex.rs"}), ToolStatus::Done, "", Some((4, 1))),
+        tool(
+            "Read",
+            json!({"file_path": format!("{HOME}/src/lex.rs")}),
+            ToolStatus::Done,
+            "a\nb\nc",
+            None,
+        ),
+        tool(
+            "Edit",
+            json!({"file_path": format!("{HOME}/src/lex.rs")}),
+            ToolStatus::Done,
+            "",
+            Some((4, 1)),
+        ),
         tool("Bash", json!({"command": "cargo test"}), ToolStatus::Failed, "exit code 101", None),
         Body::TurnEnd(TurnEnd {
             is_error: true,
@@ -92,15 +132,7 @@ fn transcript(session: &str) -> TranscriptPage {
             ..TurnEnd::default()
         }),
     ];
-    let item = |(id, body)| Item {
-        id: ItemId(id),
-        at: Wall(NOW),
-        parent: None,
-        sub: None,
-        open: false,
-        body,
-    };
-    TranscriptPage { items: (1..).zip(bodies).map(item).collect(), more_before: true }
+    page(bodies)
 }
 
 fn failed(message: &str, hint: &str) -> Reply {
@@ -113,9 +145,11 @@ struct Desk {
     asked: VecDeque<(Command, Tag)>,
     log: Vec<String>,
     stored: Vec<SessionHit>,
-    bench: Option<BenchRow>,
+    benches: Vec<BenchRow>,
     /// Sessions whose full text holds these words, with the snippet and more places.
     texts: Vec<(&'static str, &'static str, &'static str, u32)>,
+    /// What was said in each session; a short conversation without one.
+    said: Option<Vec<Body>>,
     /// What resumes and renames are answered with; success without one.
     replies: VecDeque<Reply>,
 }
@@ -124,7 +158,8 @@ impl Desk {
     fn new(stored: Vec<SessionHit>) -> Self {
         let (picker, wishes) = Picker::new(HOME.to_owned(), false, None);
         let (asked, log, replies) = (VecDeque::new(), Vec::new(), VecDeque::new());
-        let mut desk = Self { picker, asked, log, stored, bench: None, texts: Vec::new(), replies };
+        let (benches, texts, said) = (Vec::new(), Vec::new(), None);
+        let mut desk = Self { picker, asked, log, stored, benches, texts, said, replies };
         desk.picker.set_now(Wall(NOW));
         desk.picker.measure(Rect::new(0, 0, 160, 50));
         desk.note(wishes);
@@ -132,12 +167,7 @@ impl Desk {
     }
 
     fn with_bench(mut self) -> Self {
-        self.bench = Some(BenchRow {
-            workspace: HOME.to_owned(),
-            saved_at: Wall(NOW - 26 * HOUR),
-            sessions: ["s1", "s2", "s4"].map(SessionId::from).to_vec(),
-            layout: json!(null),
-        });
+        self.benches.push(bench(26, &["s1", "s2", "s4"]));
         self
     }
 
@@ -182,16 +212,20 @@ impl Desk {
                 };
                 Reply::Sessions(self.texts.iter().filter_map(find).collect())
             }
-            Command::ShowBench => Reply::Bench(self.bench.clone()),
-            Command::ReadTranscript { session, .. } => Reply::Transcript(transcript(&session.0)),
+            Command::ShowBenches => Reply::Benches(self.benches.clone()),
+            Command::ReadTranscript { session, .. } => Reply::Transcript(match &self.said {
+                Some(bodies) => page(bodies.clone()),
+                None => transcript(&session.0),
+            }),
             Command::ResumeSession { session, fork, from_history } => {
                 let fork = if fork { " fork" } else { "" };
                 let anew = if from_history { " from history" } else { "" };
                 self.log.push(format!("resume {session}{fork}{anew}"));
                 self.replies.pop_front().unwrap_or(Reply::Agent(AgentId(7)))
             }
-            Command::ResumeBench => {
-                self.log.push("resume bench".to_owned());
+            Command::ResumeBench { begun } => {
+                let hours = begun.map_or(0, |begun| (NOW - begun.0) / HOUR - 1);
+                self.log.push(format!("resume the bench of {hours} h ago"));
                 let agents = vec![AgentId(1), AgentId(2)];
                 let failures = Vec::new();
                 self.replies.pop_front().unwrap_or(Reply::Resumed { agents, failures })
@@ -315,114 +349,6 @@ fn many(count: usize) -> Vec<SessionHit> {
     (0..count).map(row).collect()
 }
 
-// --- what is asked, and what becomes of the answers
-
-#[test]
-fn at_first_it_asks_for_the_workspace_and_the_bench_and_then_for_a_preview() {
-    let mut desk = Desk::new(typical());
-    let asked: Vec<_> = desk.asked.iter().map(|(_, tag)| tag.clone()).collect();
-    assert_eq!(asked, [Tag::PickerRows(1), Tag::PickerBench]);
-    let (command, tag) = desk.asked.pop_front().unwrap();
-    let reply = desk.reply(command);
-    let wishes = desk.picker.answered(Answered { tag, reply });
-    let [Wish::Ask { tag, .. }] = &wishes[..] else { panic!("{wishes:?}") };
-    assert_eq!(*tag, Tag::PickerPreview("s1".into()));
-}
-
-#[test]
-fn a_query_from_the_command_line_filters_at_once_and_searches_the_full_text() {
-    let (picker, wishes) = Picker::new(HOME.to_owned(), true, Some("span".to_owned()));
-    assert_eq!(picker.query.text(), "span");
-    let [_, _, Wish::Ask { command, .. }] = &wishes[..] else { panic!("{wishes:?}") };
-    let query = SessionQuery { workspace: None, text: Some("span".to_owned()), limit: TEXT_HITS };
-    assert_eq!(**command, Command::ListSessions { query });
-}
-
-#[test]
-fn while_a_search_is_under_way_only_the_last_query_is_searched_next() {
-    let mut desk = Desk::new(typical()).answered();
-    desk.type_keys("sp");
-    desk.type_keys("a");
-    desk.type_keys("n");
-    let searched = |desk: &Desk| -> Vec<String> {
-        let text = |(command, _): &(Command, Tag)| match command {
-            Command::ListSessions { query } => query.text.clone(),
-            _ => None,
-        };
-        desk.asked.iter().filter_map(text).collect()
-    };
-    assert_eq!(searched(&desk), ["sp"]);
-    let at = desk.asked.iter().position(|(_, tag)| matches!(tag, Tag::PickerRows(_))).unwrap();
-    let (_, tag) = desk.asked.remove(at).unwrap();
-    // The late answer to "sp" is not shown for "span", and "span" is asked now.
-    let stale = Reply::Sessions(vec![session("s9", "late", "blue", 1)]);
-    let wishes = desk.picker.answered(Answered { tag: tag.clone(), reply: stale.clone() });
-    desk.note(wishes);
-    assert_eq!(searched(&desk), ["span"]);
-    assert!(!desk.titles().iter().any(|title| title.contains("late")));
-    assert_eq!(desk.picker.answered(Answered { tag, reply: stale }), []);
-    desk.answer();
-    assert_eq!(desk.titles(), [">Make the lexer return spans", "Fix span off by one"]);
-}
-
-#[test]
-fn a_late_preview_is_not_shown_for_another_session() {
-    let mut desk = Desk::new(typical()).answered();
-    desk.type_keys("<Down><Down>");
-    let previews: Vec<_> = desk.asked.iter().map(|(_, tag)| tag.clone()).collect();
-    assert_eq!(previews, [Tag::PickerPreview("s2".into())], "one at a time");
-    let (command, tag) = desk.asked.pop_front().unwrap();
-    let reply = desk.reply(command);
-    let wishes = desk.picker.answered(Answered { tag, reply });
-    assert!(!desk.screen(160, 50).contains("(s2)"));
-    desk.note(wishes);
-    desk.answer();
-    assert!(desk.screen(160, 50).contains("(s3)"));
-}
-
-#[test]
-fn answers_that_nobody_waits_for_change_nothing() {
-    let mut desk = Desk::new(typical()).answered();
-    let before = desk.screen(160, 50);
-    let rows = || Reply::Sessions(vec![session("s9", "late", "blue", 1)]);
-    for (tag, reply) in [
-        (Tag::PickerRows(1), rows()),
-        (Tag::PickerRows(99), rows()),
-        (Tag::PickerPreview("s1".into()), Reply::Transcript(TranscriptPage::default())),
-        (Tag::PickerResume, Reply::Agent(AgentId(1))),
-        (Tag::PickerRename("s1".into()), Reply::Done),
-        (Tag::Nobody, Reply::Done),
-    ] {
-        assert_eq!(desk.picker.answered(Answered { tag, reply }), []);
-    }
-    assert_eq!(desk.screen(160, 50), before);
-}
-
-#[test]
-fn a_failed_list_is_said_and_keeps_the_rows() {
-    let mut desk = Desk::new(typical()).answered();
-    desk.type_keys("<C-a>");
-    let (_, tag) = desk.asked.pop_front().unwrap();
-    let reply = failed("the history cannot be read", "`benchdog doctor` says more");
-    desk.picker.answered(Answered { tag, reply });
-    assert_eq!(desk.titles().len(), 4);
-    assert_eq!(desk.notice(), "✗ the history cannot be read\n  `benchdog doctor` says more");
-    assert!(desk.screen(160, 50).contains("this workspace"));
-}
-
-#[test]
-fn a_list_that_never_came_is_asked_for_again_by_enter() {
-    let mut desk = Desk::new(typical());
-    let (_, tag) = desk.asked.pop_front().unwrap();
-    desk.picker.answered(Answered { tag, reply: failed("the history is locked", "wait") });
-    assert!(desk.screen(80, 24).contains("Enter asks again"));
-    desk.press("<Enter>");
-    assert_eq!(desk.titles().len(), 4);
-    assert_eq!(desk.notice(), "");
-}
-
-// --- finding
-
 #[test]
 fn the_bench_stands_first_and_goes_when_something_is_looked_for() {
     let mut desk = Desk::new(typical()).with_bench().answered();
@@ -533,148 +459,6 @@ fn a_paste_of_many_lines_is_one_query() {
     desk.note(wishes);
     assert_eq!(desk.titles(), [">Fix span off by one"]);
 }
-
-// --- resuming
-
-#[test]
-fn enter_resumes_the_chosen_session_and_shows_its_agent() {
-    let mut desk = Desk::new(typical()).with_bench().answered();
-    desk.press("<Down><Enter>");
-    assert_eq!(desk.log, ["resume s1", "close", "focus 7"]);
-}
-
-#[test]
-fn enter_on_the_first_row_resumes_the_whole_bench() {
-    let mut desk = Desk::new(typical()).with_bench().answered();
-    desk.press("<Enter>");
-    assert_eq!(desk.log, ["resume bench", "close", "focus 1"]);
-}
-
-#[test]
-fn a_bench_that_is_open_as_a_whole_is_not_resumed() {
-    let mut stored = typical();
-    stored.iter_mut().for_each(|hit| hit.open = true);
-    let mut desk = Desk::new(stored).with_bench().answered();
-    desk.press("<Enter>");
-    assert_eq!(desk.log, Vec::<String>::new());
-    assert_eq!(desk.notice(), "every session of the bench is open already");
-}
-
-#[test]
-fn an_open_session_is_not_resumed_and_the_reason_is_said() {
-    let mut desk = Desk::new(typical()).answered();
-    let why = "“Update the docs for tokens” is open already: it goes on in its pane";
-    desk.press("<Down><Enter>");
-    assert_eq!((desk.notice().as_str(), desk.log.len()), (why, 0));
-    desk.press("<Up><Down><Tab>");
-    assert_eq!(desk.notice(), why);
-    assert_eq!(desk.titles()[1], ">Update the docs for tokens");
-    desk.press("<C-f>");
-    assert_eq!(desk.log, ["resume s2 fork", "close", "focus 7"]);
-}
-
-#[test]
-fn a_session_with_an_obstacle_begins_anew_only_after_a_yes() {
-    let mut desk = Desk::new(typical()).answered();
-    desk.press("<Down><Down><Enter>");
-    assert!(desk.log.is_empty());
-    desk.press("<Esc>");
-    assert_eq!(desk.titles().len(), 4);
-    desk.press("<Enter>x<Enter>");
-    assert_eq!(desk.log, ["resume s3 from history", "close", "focus 7"]);
-}
-
-#[test]
-fn marked_sessions_are_resumed_one_after_the_other_in_the_order_of_their_marks() {
-    let mut desk = Desk::new(typical()).answered();
-    desk.press("<End><Tab><Home><Tab>");
-    let titles = desk.titles();
-    assert_eq!(
-        (titles[0].as_str(), titles[3].as_str()),
-        ("*Make the lexer return spans", "*Fix span off by one")
-    );
-    desk.type_keys("<Enter>");
-    let resumes = desk.asked.iter().filter(|(_, tag)| *tag == Tag::PickerResume).count();
-    assert_eq!(resumes, 1);
-    desk.answer();
-    assert_eq!(desk.log, ["resume s4", "resume s1", "close", "focus 7"]);
-}
-
-#[test]
-fn marks_survive_another_query_and_go_by_the_same_key() {
-    let mut desk = Desk::new(typical()).answered();
-    desk.press("fix<Tab><Esc><Tab><Up>");
-    assert_eq!(
-        desk.titles(),
-        [
-            ">*Make the lexer return spans",
-            "Update the docs for tokens",
-            "Try a table-driven lexer",
-            "*Fix span off by one"
-        ]
-    );
-    desk.press("<Tab>");
-    assert_eq!(desk.picker.marked, [SessionId::from("s4")]);
-}
-
-#[test]
-fn a_failed_resume_is_shown_and_takes_nothing_away() {
-    let mut desk = Desk::new(typical()).answered();
-    desk.replies.push_back(failed("`claude` is not installed", "`benchdog install claude`"));
-    desk.press("lexer ret");
-    let before = desk.titles();
-    desk.press("<Enter>");
-    assert_eq!(desk.notice(), "✗ `claude` is not installed\n  `benchdog install claude`");
-    assert_eq!(desk.titles(), before);
-    assert_eq!(desk.picker.query.text(), "lexer ret");
-    // The message stays while the person looks around, and the session can be tried again.
-    desk.press("<BS>");
-    assert!(!desk.notice().is_empty());
-    desk.press("<Enter>");
-    assert_eq!(desk.log, ["resume s1", "resume s1", "close", "focus 7"]);
-}
-
-#[test]
-fn one_failure_of_several_leaves_the_others_running_and_names_itself() {
-    let mut desk = Desk::new(typical()).answered();
-    desk.replies.push_back(failed("no such conversation", "start anew"));
-    desk.press("<Tab><End><Tab><Enter>");
-    assert_eq!(desk.log, ["resume s1", "resume s4", "focus 7"]);
-    assert_eq!(
-        desk.notice(),
-        "✗ Make the lexer return spans: no such conversation\n  start anew\n1 agent resumed, 1 not"
-    );
-    assert_eq!(desk.picker.marked, [SessionId::from("s1")]);
-    assert!(desk.screen(160, 50).contains("Fix span off by one  (open here)"));
-}
-
-#[test]
-fn escape_takes_back_the_resumes_that_have_not_begun() {
-    let mut desk = Desk::new(typical()).answered();
-    desk.press("<Tab><End><Tab>");
-    desk.type_keys("<Enter><Enter><Esc>");
-    assert_eq!(desk.notice(), "those not begun stay as they are");
-    desk.answer();
-    assert_eq!(desk.log, ["resume s1", "close", "focus 7"]);
-}
-
-#[test]
-fn a_rename_is_shown_once_the_engine_has_it() {
-    let mut desk = Desk::new(typical()).answered();
-    desk.press("<C-r><C-u>Spans<Home>My <Enter>");
-    assert_eq!(desk.log, ["rename s1 to My Spans"]);
-    assert_eq!(desk.titles()[0], ">My Spans");
-    desk.replies.push_back(failed("the disk is full", "make room"));
-    desk.press("<C-r>!<Enter>");
-    assert_eq!(desk.titles()[0], ">My Spans");
-    assert_eq!(desk.notice(), "✗ the disk is full\n  make room");
-    desk.press("<C-r><C-u><Enter>");
-    assert_eq!(desk.notice(), "a title has at least one letter");
-    desk.press("<Esc><C-r><Enter>");
-    assert_eq!(desk.log.len(), 2, "a title that is the same is not sent");
-}
-
-// --- what it looks like
 
 #[test]
 fn the_letters_that_matched_stand_out() {
@@ -789,100 +573,15 @@ fn the_keys_are_a_question_mark_away() {
 }
 
 #[test]
-fn what_agents_wrote_cannot_move_the_cursor_of_the_terminal() {
-    let mut evil = session("s1", "a\x1b[2J\u{202e}b\nc", "bl\x07ue", 1);
-    (evil.row.branch, evil.resumable) = ("m\tain".to_owned(), false);
-    evil.obstacle = Some("gone\x1b[1m".to_owned());
-    let mut desk = Desk::new(vec![evil]).answered();
+fn a_new_bench_of_one_agent_leaves_the_earlier_ones_to_choose() {
+    let mut desk = Desk::new(typical());
+    let benches = [bench(1, &["s1"]), bench(26, &["s1", "s2", "s4"]), bench(99, &["s3"])];
+    desk.benches.extend(benches);
+    let mut desk = desk.answered();
+    assert_eq!(desk.titles()[..3], [">bench", "bench", "Make the lexer return spans"]);
+    desk.press("<Down>");
+    assert_snapshot!("benches_40x12", desk.screen(40, 12));
+    assert_snapshot!("benches_160x14", desk.screen(160, 14));
     desk.press("<Enter>");
-    let screen = desk.screen(120, 12);
-    assert!(!screen.chars().any(|c| c.is_control() && c != '\n'), "{screen}");
-}
-
-// --- everything at random
-
-fn any_key() -> impl Strategy<Value = KeyEvent> {
-    let codes = prop_oneof![
-        8 => prop::char::any().prop_map(KeyCode::Char),
-        8 => prop::sample::select(" abcefhjknprsuw!^'$\\?".chars().collect::<Vec<_>>())
-            .prop_map(KeyCode::Char),
-        6 => prop::sample::select(vec![
-            KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Up,
-            KeyCode::Down, KeyCode::Left, KeyCode::Right, KeyCode::PageUp, KeyCode::PageDown,
-            KeyCode::Home, KeyCode::End, KeyCode::Backspace, KeyCode::Delete, KeyCode::F(1),
-        ]),
-    ];
-    let modifiers = prop_oneof![
-        4 => Just(KeyModifiers::NONE),
-        3 => Just(KeyModifiers::CONTROL),
-        1 => Just(KeyModifiers::SHIFT),
-        1 => Just(KeyModifiers::ALT),
-    ];
-    (codes, modifiers).prop_map(|(code, modifiers)| KeyEvent::new(code, modifiers))
-}
-
-#[derive(Debug, Clone)]
-enum Deed {
-    Key(KeyEvent),
-    Paste(String),
-    Draw(u16, u16),
-    /// Answers the question with this number of those that wait, well or badly.
-    Answer(prop::sample::Index, bool),
-}
-
-fn any_deed() -> impl Strategy<Value = Deed> {
-    prop_oneof![
-        8 => any_key().prop_map(Deed::Key),
-        1 => ".{0,20}".prop_map(Deed::Paste),
-        2 => (0u16..130, 0u16..30).prop_map(|(width, height)| Deed::Draw(width, height)),
-        6 => (any::<prop::sample::Index>(), any::<bool>())
-            .prop_map(|(which, well)| Deed::Answer(which, well)),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
-    #[test]
-    fn no_order_of_keys_and_answers_breaks_it(
-        titles in prop::collection::vec(".{0,30}", 0..12),
-        deeds in prop::collection::vec(any_deed(), 0..60),
-    ) {
-        let mut stored = typical();
-        let rows = titles.iter().enumerate();
-        stored.extend(rows.map(|(n, title)| session(&format!("r{n}"), title, title, n as i64)));
-        let mut desk = Desk::new(stored).with_bench();
-        for deed in deeds {
-            match deed {
-                Deed::Key(key) => {
-                    let wishes = desk.picker.key(key);
-                    desk.note(wishes);
-                }
-                Deed::Paste(text) => {
-                    let wishes = desk.picker.paste(&text);
-                    desk.note(wishes);
-                }
-                Deed::Draw(width, height) => {
-                    desk.draw(width, height);
-                }
-                Deed::Answer(which, well) if !desk.asked.is_empty() => {
-                    let (command, tag) = desk.asked.remove(which.index(desk.asked.len())).unwrap();
-                    let reply = if well { desk.reply(command) } else { failed("no", "never") };
-                    let wishes = desk.picker.answered(Answered { tag, reply });
-                    desk.note(wishes);
-                }
-                Deed::Answer(..) => {}
-            }
-            for tag in [Tag::PickerResume, Tag::PickerBench] {
-                prop_assert!(desk.asked.iter().filter(|(_, asked)| *asked == tag).count() <= 1);
-            }
-            let previews = |(_, tag): &&(Command, Tag)| matches!(tag, Tag::PickerPreview(_));
-            prop_assert!(desk.asked.iter().filter(previews).count() <= 1);
-            let entries = desk.picker.entries();
-            prop_assert!(desk.picker.cursor < entries.max(1));
-        }
-        // However it went, it comes to rest and still shows what is stored.
-        desk.answer();
-        desk.draw(80, 24);
-        prop_assert!(desk.picker.catalog.len() >= 4 || !desk.picker.list.came);
-    }
+    assert_eq!(desk.log, ["resume the bench of 26 h ago", "close", "focus 1"]);
 }

@@ -147,7 +147,7 @@ impl Picker {
             pairs.iter().map(|(key, what)| (*key, (*what).to_owned())).collect()
         };
         let resume = match (self.marked.len(), self.chosen()) {
-            (0, Some(Entry::Bench)) => "resume all of it".to_owned(),
+            (0, Some(Entry::Bench(_))) => "resume all of it".to_owned(),
             (0, _) => "resume".to_owned(),
             (marked, _) => format!("resume {marked}"),
         };

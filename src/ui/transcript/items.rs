@@ -84,14 +84,18 @@ pub(super) fn is_empty(item: &Item) -> bool {
     match &item.body {
         Body::Text { text } | Body::Thinking { text } => text.trim_start().is_empty(),
         // The end of the turn says it already, and the person did not write it.
-        Body::Prompt { text, from: Speaker::Backend } => text.starts_with(INTERRUPTED),
-        Body::Prompt { .. }
-        | Body::Tool(_)
+        Body::Prompt { .. } => is_interrupt_mark(&item.body),
+        Body::Tool(_)
         | Body::Todo { .. }
         | Body::Notice { .. }
         | Body::TurnEnd(_)
         | Body::Raw { .. } => false,
     }
+}
+
+/// Whether an item is how the back end notes that the person ended the turn.
+pub(super) fn is_interrupt_mark(body: &Body) -> bool {
+    matches!(body, Body::Prompt { text, from: Speaker::Backend } if text.starts_with(INTERRUPTED))
 }
 
 /// Whether it stands close to others of its kind, without a blank row.

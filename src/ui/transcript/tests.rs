@@ -1,5 +1,9 @@
 //! Scenarios of this part of the screen: what is done to it, and what is seen then.
 
+mod cost;
+mod random;
+mod window;
+
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -68,7 +72,7 @@ fn todo(text: &str, state: TodoState) -> TodoEntry {
 
 fn loaded(items: Vec<Item>) -> Transcript {
     let mut transcript = Transcript::new();
-    transcript.set_root("/ws".to_owned());
+    transcript.set_root("/ws");
     transcript.apply(Change::Reset { items, more_before: false });
     transcript
 }
@@ -299,91 +303,6 @@ fn numbered(count: u64) -> Vec<Item> {
 }
 
 #[test]
-fn the_window_follows_the_end_until_it_is_moved() {
-    let mut transcript = loaded(numbered(20));
-    assert_eq!(shown(&mut transcript, 20, 3), ["item 19", "", "item 20"]);
-    transcript.apply(Change::Item(text(21, "more")));
-    assert_eq!(shown(&mut transcript, 20, 3), ["item 20", "", "more"]);
-    transcript.scroll(-2);
-    let before = shown(&mut transcript, 20, 4);
-    transcript.apply(Change::Append { item: ItemId(21), text: "\n\nnew\nnewer".to_owned() });
-    transcript.apply(Change::Item(text(22, "newest")));
-    let after = shown(&mut transcript, 20, 4);
-    assert_eq!(before[..3], after[..3]);
-    assert_eq!(transcript.new_below(), 5, "two blank rows, new, newer, newest");
-    assert!(after[3].ends_with("↓ 5 new"), "{after:?}");
-    transcript.scroll(2);
-    shown(&mut transcript, 20, 4);
-    assert_eq!(transcript.new_below(), 4);
-    transcript.to_end();
-    assert_eq!(shown(&mut transcript, 20, 3), ["newer", "", "newest"]);
-    assert_eq!(transcript.new_below(), 0);
-}
-
-#[test]
-fn what_was_seen_is_not_counted_again() {
-    let mut transcript = loaded(numbered(20));
-    shown(&mut transcript, 20, 4);
-    transcript.scroll(-6);
-    shown(&mut transcript, 20, 4);
-    transcript.apply(Change::Item(text(21, "a\nb\nc\nd\ne\nf")));
-    shown(&mut transcript, 20, 4);
-    assert_eq!(transcript.new_below(), 7);
-    transcript.scroll(9);
-    shown(&mut transcript, 20, 4);
-    assert_eq!(transcript.new_below(), 4);
-    transcript.scroll(-9);
-    shown(&mut transcript, 20, 4);
-    assert_eq!(transcript.new_below(), 4);
-}
-
-#[test]
-fn another_width_keeps_the_place() {
-    let long = (1..=40).map(|n| format!("word{n:02}")).collect::<Vec<_>>().join(" ");
-    let mut items = numbered(30);
-    items[14] = text(15, &long);
-    let mut transcript = loaded(items);
-    shown(&mut transcript, 30, 5);
-    for _ in 0..60 {
-        if shown(&mut transcript, 30, 5)[0].contains("word17") {
-            break;
-        }
-        transcript.scroll(-1);
-    }
-    assert!(shown(&mut transcript, 30, 5)[0].contains("word17"));
-    let narrow = shown(&mut transcript, 14, 5);
-    assert!(narrow[0].contains("word17") || narrow[1].contains("word17"), "{narrow:?}");
-    let wide = shown(&mut transcript, 60, 5);
-    assert!(wide[0].contains("word17") || wide[1].contains("word17"), "{wide:?}");
-}
-
-#[test]
-fn older_items_appear_above_without_moving_the_window() {
-    let mut items = numbered(30);
-    let older = items.drain(..15).collect();
-    let mut transcript = Transcript::new();
-    transcript.apply(Change::Reset { items, more_before: true });
-    shown(&mut transcript, 20, 5);
-    assert!(!transcript.wants_older());
-    transcript.to_start();
-    let before = shown(&mut transcript, 20, 5);
-    assert!(transcript.wants_older());
-    assert_eq!(transcript.first_id(), Some(ItemId(16)));
-    transcript.asked_older();
-    assert!(!transcript.wants_older());
-    // An item that is not loaded yet comes with the others.
-    transcript.apply(Change::Item(text(3, "late")));
-    assert_eq!(transcript.first_id(), Some(ItemId(16)));
-    transcript.apply(Change::Older { items: older, more_before: false });
-    let after = shown(&mut transcript, 20, 5);
-    assert_eq!((before[0].as_str(), after[0].as_str()), ("item 16", ""));
-    assert_eq!(after[1], "item 16");
-    assert!(!transcript.wants_older());
-    transcript.to_start();
-    assert_eq!(shown(&mut transcript, 20, 5)[0], "item 1");
-}
-
-#[test]
 fn a_child_finds_its_parent_whenever_that_comes() {
     let parent = || tool(2, "Agent", json!({"description": "sub"}), ToolStatus::Done, "");
     let child = || below(2, tool(5, "Bash", json!({"command": "ls"}), ToolStatus::Done, ""));
@@ -555,291 +474,47 @@ fn a_thought_under_way_shows_its_last_rows_and_then_its_first() {
 }
 
 #[test]
-fn appending_costs_what_is_appended() {
-    // Twice the text may cost twice the work, plus a little, but not four times.
-    let work = |paragraphs: usize| {
-        let mut transcript = Transcript::new();
-        let mut first = text(1, "");
-        first.open = true;
-        transcript.apply(Change::Item(first));
-        for _ in 0..paragraphs {
-            for _ in 0..10 {
-                transcript.apply(Change::Append {
-                    item: ItemId(1),
-                    text: "some words of `code` ".to_owned(),
-                });
-                transcript.measure(Size::new(80, 24), &Theme::night());
-            }
-            transcript.apply(Change::Append { item: ItemId(1), text: "\n\n".to_owned() });
-        }
-        transcript.work()
-    };
-    let (small, large) = (work(50), work(200));
-    assert!(large.bytes < small.bytes * 5, "{small:?} {large:?}");
-    assert!(large.blocks < small.blocks * 5, "{small:?} {large:?}");
-    let appended = 200 * 10 * 21;
-    assert!(large.bytes < appended * 15, "{large:?}");
-}
-
-#[test]
-fn a_line_that_never_ends_is_not_read_again_and_again() {
-    let mut transcript = Transcript::new();
-    transcript.apply(Change::Item(text(1, "")));
-    let (mut appended, step) = (0, 4_000);
-    while appended < 1_000_000 {
-        transcript.apply(Change::Append { item: ItemId(1), text: "x".repeat(step) });
-        appended += step;
-        transcript.measure(Size::new(80, 24), &Theme::night());
-    }
-    assert!(transcript.work().bytes < appended * 12, "{:?}", transcript.work());
-}
-
-#[test]
-fn a_resize_of_a_long_transcript_lays_out_what_is_on_the_screen() {
-    let items: Vec<Item> = (0..25_000)
-        .flat_map(|turn| {
-            let id = turn * 4 + 1;
-            let read = json!({"file_path": "/ws/a"});
-            [
-                prompt(id, "go on"),
-                text(id + 1, "some **words**\n\n- a\n- b"),
-                tool(id + 2, "Read", read, ToolStatus::Done, "1\ta\n"),
-                item(id + 3, Body::TurnEnd(TurnEnd::default())),
-            ]
-        })
-        .collect();
-    let mut transcript = Transcript::new();
-    for item in items {
-        transcript.layout.content.put(item);
-    }
-    assert_eq!(transcript.layout.content.entries.len(), 100_000);
-    transcript.layout.content.bytes = 0;
-    shown(&mut transcript, 160, 50);
-    let first = transcript.work();
-    assert!(first.blocks < 120, "{first:?}");
-    shown(&mut transcript, 120, 40);
-    let second = transcript.work();
-    assert!(second.blocks - first.blocks < 120, "{second:?}");
-    transcript.to_start();
-    shown(&mut transcript, 120, 40);
-    shown(&mut transcript, 80, 40);
-    let third = transcript.work();
-    assert!(third.blocks - second.blocks < 250, "{third:?}");
-    transcript.scroll(100);
-    shown(&mut transcript, 80, 40);
-    assert!(transcript.work().blocks - third.blocks < 250);
-}
-
-#[test]
-fn rows_beyond_the_screen_are_let_go() {
-    let body = "- words\n".repeat(100);
-    let mut transcript = loaded((1..=300).map(|id| text(id, &body)).collect());
-    shown(&mut transcript, 40, 20);
-    for _ in 0..1_000 {
-        transcript.scroll(-20);
-        shown(&mut transcript, 40, 20);
-        let entries = transcript.layout.content.entries.values();
-        let kept: usize = entries
-            .flat_map(|entry| &entry.parts)
-            .filter_map(|part| part.rows.as_ref().map(Vec::len))
-            .sum();
-        assert!(kept < 5_000, "{kept}");
-    }
-}
-
-#[test]
-fn what_the_history_has_is_dropped_while_nobody_looks() {
-    let mut transcript = Transcript::new();
-    for id in 1..=3_000 {
-        transcript.apply(Change::Item(text(id, &"x".repeat(10_000))));
-        transcript.measure(Size::new(40, 10), &Theme::night());
-    }
-    assert!(transcript.layout.content.bytes <= KEPT_BYTES + 20_000);
-    assert!(transcript.first_id() > Some(ItemId(1)));
-    transcript.to_start();
-    transcript.measure(Size::new(40, 10), &Theme::night());
-    assert!(transcript.wants_older());
-}
-
-#[test]
-fn huge_items_are_harmless() {
-    let megabyte = "x".repeat(1_000_000);
-    let output = "line of output\n".repeat(70_000);
-    let mut transcript = loaded(vec![
-        prompt(1, &megabyte),
-        text(2, &megabyte),
-        item(3, Body::Raw { line: megabyte.clone() }),
-        tool(4, "Bash", json!({"command": megabyte}), ToolStatus::Done, &output),
-        tool(5, "Custom", json!({"x": megabyte}), ToolStatus::Failed, &megabyte),
-        tool(6, "Write", json!({"file_path": "/a", "content": output}), ToolStatus::Asking, ""),
-        item(7, Body::Notice { level: Level::Info, text: "漢".repeat(1_000) }),
-    ]);
-    transcript.unfold_all();
-    for size in [(80, 24), (20, 5), (1, 1)] {
-        shown(&mut transcript, size.0, size.1);
-        transcript.scroll(-500);
-        shown(&mut transcript, size.0, size.1);
-        for _ in 0..10 {
-            transcript.prev_prompt();
-            transcript.select_next();
-            shown(&mut transcript, size.0, size.1);
-        }
-        transcript.to_start();
-        shown(&mut transcript, size.0, size.1);
-        transcript.to_end();
-    }
-    assert!(transcript.work().bytes < 10_000_000, "{:?}", transcript.work());
-}
-
-fn any_text() -> impl Strategy<Value = String> {
-    r"(\PC|[a-z ]{0,9}|漢字|🙂|e\u{301}|\u{200d}|\n|\n\n|- |1\. |```\n|\| a \|\n|\|--\|\n|> |\x1b\[31m|\x07|\t|\r){0,25}"
-}
-
-fn any_item() -> impl Strategy<Value = Item> {
-    (1u64..12, any_text(), any_text(), 0usize..14, any::<bool>(), 0u64..14).prop_map(
-        |(id, one, two, kind, open, parent)| {
-            let call = |name: &str, input, status| tool(id, name, input, status, &two);
-            let path = json!({"file_path": one, "old_string": one, "new_string": two});
-            let mut item = match kind {
-                0 => prompt(id, &one),
-                1 | 2 => text(id, &one),
-                3 => item(id, Body::Thinking { text: one }),
-                4 => call("Edit", path, ToolStatus::Done),
-                5 => call("Bash", json!({"command": one}), ToolStatus::Failed),
-                6 => call("Write", json!({"file_path": one, "content": two}), ToolStatus::Asking),
-                7 => call(&two, json!({"x": one, "y": [1, {"z": one}]}), ToolStatus::Done),
-                8 => item(id, Body::Notice { level: Level::Error, text: one }),
-                9 => item(id, Body::Raw { line: one }),
-                10 => item(id, Body::Todo { entries: vec![todo(&one, TodoState::Doing)] }),
-                11 => call("Agent", json!({"description": one}), ToolStatus::Running),
-                12 => call(
-                    "Read",
-                    json!({"file_path": one}),
-                    ToolStatus::Waiting { holder: two.clone() },
-                ),
-                _ => item(
-                    id,
-                    Body::TurnEnd(TurnEnd {
-                        is_error: open,
-                        message: Some(one),
-                        reason: two,
-                        ..TurnEnd::default()
-                    }),
-                ),
-            };
-            item.open = open;
-            item.parent =
-                (parent > 0 && parent < 12).then(|| format!("call{parent}").as_str().into());
-            item
+fn an_answered_question_marks_what_was_chosen_and_says_it_once() {
+    let option =
+        |label: &str, description: &str| json!({"label": label, "description": description});
+    let input = json!({"questions": [
+        {
+            "question": "Which database?",
+            "options": [option("SQLite", "one file"), option("Postgres", "a server")],
         },
-    )
-}
-
-/// What a person does.
-fn act(transcript: &mut Transcript, action: u8) {
-    match action {
-        0 => transcript.scroll(-3),
-        1 => transcript.scroll(2),
-        2 => transcript.page_up(),
-        3 => transcript.to_start(),
-        4 => transcript.to_end(),
-        5 => transcript.prev_prompt(),
-        6 => transcript.next_prompt(),
-        7 => drop(transcript.select_prev()),
-        8 => drop(transcript.select_next()),
-        9 => drop(transcript.toggle_fold()),
-        10 => transcript.unfold_all(),
-        11 => drop(transcript.search("a")),
-        12 => drop(transcript.next_match()),
-        13 => drop(transcript.prev_match()),
-        14 => drop(transcript.copy_selected()),
-        _ => transcript.fold_all(),
+        {
+            "question": "Which platforms?",
+            "multiSelect": true,
+            "options": [option("Linux", ""), option("macOS", ""), option("Windows", "")],
+        },
+    ]});
+    let told = "Your questions have been answered: \"Which database?\"=\"Postgres\", \
+                \"Which platforms?\"=\"Linux, Windows, and my toaster\". You can now continue \
+                with these answers in mind.";
+    let asked = tool(1, "AskUserQuestion", input.clone(), ToolStatus::Asking, "");
+    let answered = tool(2, "AskUserQuestion", input.clone(), ToolStatus::Done, told);
+    let refused = tool(3, "AskUserQuestion", input, ToolStatus::Failed, "not now");
+    for (width, height) in [(40, 40), (80, 40)] {
+        let mut transcript = loaded(vec![asked.clone(), answered.clone(), refused.clone()]);
+        let name = format!("questions_{width}");
+        insta::assert_snapshot!(name, shown(&mut transcript, width, height).join("\n"));
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn nothing_that_happens_panics_at_any_size(
-        steps in prop::collection::vec((any_item(), 0u8..16, 0u16..60, 0u16..20), 1..25),
-    ) {
-        let mut transcript = Transcript::new();
-        for (item, action, width, height) in steps {
-            let id = item.id;
-            transcript.apply(Change::Item(item));
-            transcript.apply(Change::Append { item: id, text: "x".to_owned() });
-            act(&mut transcript, action);
-            let buffer = drawn(&mut transcript, width, height);
-            for cell in buffer.content() {
-                prop_assert!(!cell.symbol().contains(char::is_control));
-            }
-            // What has been measured once is the same when nothing has changed.
-            let again = drawn(&mut transcript, width, height);
-            prop_assert_eq!(lines(&buffer), lines(&again));
-        }
-    }
-
-    #[test]
-    fn the_way_to_a_state_does_not_show(
-        items in prop::collection::vec(any_item(), 1..12),
-        order in prop::collection::vec(0usize..100, 0..12),
-        cut in 0usize..40,
-        width in 1u16..60,
-    ) {
-        let mut last = std::collections::BTreeMap::new();
-        for item in items {
-            last.insert(item.id, item);
-        }
-        let items: Vec<Item> = last.into_values().collect();
-        let mut whole = loaded(items.clone());
-        let mut pieces = Transcript::new();
-        pieces.set_root("/ws".to_owned());
-        let mut shuffled = items.clone();
-        for (at, swap) in order.into_iter().enumerate().take(shuffled.len()) {
-            let other = swap % shuffled.len();
-            shuffled.swap(at, other);
-        }
-        for item in shuffled {
-            let id = item.id;
-            let mut begun = item.clone();
-            let mut rest = String::new();
-            match &mut begun.body {
-                Body::Text { text } | Body::Thinking { text } => {
-                    rest = text.split_off(text.floor_char_boundary(cut));
-                }
-                Body::Prompt { .. } | Body::Tool(_) | Body::Todo { .. } | Body::Notice { .. }
-                | Body::TurnEnd(_) | Body::Raw { .. } => {}
-            }
-            pieces.apply(Change::Item(begun));
-            drawn(&mut pieces, width, 10);
-            for c in rest.chars() {
-                pieces.apply(Change::Append { item: id, text: c.to_string() });
-                drawn(&mut pieces, width.max(20) - 3, 10);
-            }
-            pieces.apply(Change::Item(item));
-        }
-        prop_assert_eq!(shown(&mut pieces, width, 40), shown(&mut whole, width, 40));
-    }
-
-    #[test]
-    fn output_never_moves_a_window_that_is_not_at_the_end(
-        start in 1i32..60,
-        more in prop::collection::vec(any_item(), 1..6),
-    ) {
-        let mut transcript = loaded(numbered(40));
-        shown(&mut transcript, 30, 8);
-        transcript.scroll(-start);
-        let before = shown(&mut transcript, 30, 8);
-        for mut item in more {
-            item.id = ItemId(item.id.0 + 100);
-            item.parent = None;
-            let id = item.id;
-            transcript.apply(Change::Item(item));
-            transcript.apply(Change::Append { item: id, text: "\n\nmore".to_owned() });
-            let after = shown(&mut transcript, 30, 8);
-            // The last row may have the count in it.
-            prop_assert_eq!(&before[..7], &after[..7]);
-        }
-    }
+#[test]
+fn a_call_that_the_person_denied_says_so_in_their_words() {
+    let denied = |id, told: &str| {
+        let input = json!({"command": "cargo test"});
+        tool(id, "Bash", input, ToolStatus::Failed, told)
+    };
+    let mut transcript = loaded(vec![
+        denied(1, "The person does not want this. Ask what to do instead."),
+        denied(2, "The person does not want this: use nextest"),
+    ]);
+    let expected = [
+        "✗ Bash  cargo test           you said no",
+        "✗ Bash  cargo test           you said no",
+        "  use nextest",
+    ];
+    assert_eq!(shown(&mut transcript, 40, 3), expected);
 }

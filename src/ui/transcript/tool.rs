@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::items::{self, Facts};
 use super::layout::Look;
 use super::tool_body;
+use crate::model::permission::DENIAL;
 use crate::model::transcript::{TodoState, ToolCall, ToolStatus};
 use crate::ui::diff;
 use crate::ui::text::wrap::{Break, Row, Wrap};
@@ -18,6 +19,8 @@ use crate::ui::text::{ansi, cells, counted, duration, fit, fit_end, harmless, he
 const REASON_ROWS: usize = 4;
 /// Bytes of an error that these rows are taken from.
 const REASON_BYTES: usize = 2_048;
+/// Bytes of each part of a call in one line.
+const BRIEF_BYTES: usize = 200;
 /// What the argument keeps of the row when the outcome is long.
 const ARGUMENT_ROOM: usize = 10;
 /// An outcome that went well is not worth its time below this.
@@ -92,6 +95,7 @@ pub(super) fn words(call: &ToolCall, root: &str) -> Words {
         "TodoWrite" => todo_words(call),
         "ExitPlanMode" => String::new(),
         "AskUserQuestion" => {
+            name = Cow::Borrowed("Question");
             let question = call.input.pointer("/questions/0/question").and_then(Value::as_str);
             question.unwrap_or_default().to_owned()
         }
@@ -143,6 +147,9 @@ pub(super) fn rows(call: &ToolCall, facts: &Facts, width: usize, look: &Look) ->
         ToolStatus::Refused(refusal) => {
             reason(&refusal.text, facts.folded, width, look, &mut rows);
         }
+        ToolStatus::Failed if denial(call).is_some() => {
+            reason(denial(call).unwrap_or_default(), facts.folded, width, look, &mut rows);
+        }
         ToolStatus::Failed => {
             let text = call.result.as_ref().map_or("", |result| result.text.as_str());
             if call.name != "Bash" || facts.folded {
@@ -179,7 +186,7 @@ fn line(call: &ToolCall, facts: &Facts, width: usize, look: &Look) -> Row {
         ToolStatus::Done => ("▾ ", theme.dim),
     };
     let words = words(call, &look.root);
-    let (outcome, outcome_style) = outcome(call, facts, look);
+    let (outcome, outcome_style) = (outcome(call, facts), outcome_style(&call.status, look));
     let mark = fit(mark, width);
     let name = fit(&words.name, width.saturating_sub(2));
     let free = width.saturating_sub(cells(&mark) + cells(&name));
@@ -223,34 +230,63 @@ fn shorten(outcome: &str, room: usize, must: bool) -> String {
     }
 }
 
-/// What stands at the right edge.
-fn outcome(call: &ToolCall, facts: &Facts, look: &Look) -> (String, Style) {
+/// A call in one line where there is no room for more, and whether it went wrong.
+pub(super) fn brief(call: &ToolCall, root: &str) -> (String, bool) {
+    let words = words(call, root);
+    let wrong = went_wrong(call);
+    let text = call.result.as_ref().map_or("", |result| result.text.as_str());
+    let outcome = match &call.status {
+        ToolStatus::Refused(refusal) => one_line(&refusal.text),
+        ToolStatus::Failed if denial(call).is_some() => outcome(call, &Facts::default()),
+        ToolStatus::Failed if exit_code(call).is_none() && !text.trim().is_empty() => {
+            one_line(failure(call, text).lines().next().unwrap_or_default())
+        }
+        ToolStatus::Announced
+        | ToolStatus::Waiting { .. }
+        | ToolStatus::Asking
+        | ToolStatus::Running => "not finished".to_owned(),
+        ToolStatus::Failed | ToolStatus::Done => outcome(call, &Facts::default()),
+    };
+    let mark = if wrong { "✗" } else { "▸" };
+    let parts = [format!("{mark} {}", words.name), words.argument, outcome];
+    let parts = parts.iter().filter(|part| !part.is_empty());
+    (parts.map(|part| head(part, BRIEF_BYTES)).collect::<Vec<_>>().join("  "), wrong)
+}
+
+/// How what stands at the right edge is drawn.
+fn outcome_style(status: &ToolStatus, look: &Look) -> Style {
     let theme = &look.theme;
+    match status {
+        ToolStatus::Announced | ToolStatus::Running | ToolStatus::Done => theme.dim,
+        ToolStatus::Waiting { .. } | ToolStatus::Asking => theme.warn,
+        ToolStatus::Refused(_) | ToolStatus::Failed => theme.bad,
+    }
+}
+
+/// What stands at the right edge.
+fn outcome(call: &ToolCall, facts: &Facts) -> String {
     let took = call.took_ms.map(duration);
     match &call.status {
-        ToolStatus::Announced => (String::new(), theme.dim),
-        ToolStatus::Waiting { holder } => (format!("waits for {}", one_line(holder)), theme.warn),
-        ToolStatus::Asking => ("asks you".to_owned(), theme.warn),
+        ToolStatus::Announced => String::new(),
+        ToolStatus::Waiting { holder } => format!("waits for {}", one_line(holder)),
+        ToolStatus::Asking => "asks you".to_owned(),
         ToolStatus::Running => {
             let steps = (facts.steps > 0).then(|| counted(facts.steps, "step"));
-            (join([steps, took]), theme.dim)
+            join([steps, took])
         }
-        ToolStatus::Refused(refusal) => {
-            let holder = refusal.holder.as_deref().map(one_line);
-            let words = match holder {
-                Some(holder) => format!("not written: {holder} holds it"),
-                None => "not written".to_owned(),
-            };
-            (words, theme.bad)
-        }
+        ToolStatus::Refused(refusal) => match refusal.holder.as_deref().map(one_line) {
+            Some(holder) => format!("not written: {holder} holds it"),
+            None => "not written".to_owned(),
+        },
         ToolStatus::Failed => {
             let words = match exit_code(call) {
                 Some(code) => format!("exit {code}"),
+                None if denial(call).is_some() => "you said no".to_owned(),
                 None => "failed".to_owned(),
             };
-            (join([Some(words), took]), theme.bad)
+            join([Some(words), took])
         }
-        ToolStatus::Done => (join([summary(call, facts), time_worth_saying(call)]), theme.dim),
+        ToolStatus::Done => join([summary(call, facts), time_worth_saying(call)]),
     }
 }
 
@@ -308,6 +344,12 @@ fn found(text: &str) -> String {
         Some(files) => counted(files, "file"),
         None => counted(text.trim_end().lines().count(), "line"),
     }
+}
+
+/// The reason with which the person said no to a call, empty if they gave none.
+fn denial(call: &ToolCall) -> Option<&str> {
+    let told = call.result.as_ref()?.text.trim().strip_prefix(DENIAL)?;
+    Some(told.strip_prefix(':').unwrap_or_default().trim())
 }
 
 /// The exit code that a failed shell command reports.

@@ -4,12 +4,13 @@ use ratatui::style::{Color, Style};
 use ratatui::text::Span;
 use serde_json::Value;
 
+use super::answers;
 use super::layout::Look;
 use super::tool::{field, went_wrong};
 use crate::model::transcript::{Hunk, ToolCall};
 use crate::ui::text::ansi::{self, Colours};
 use crate::ui::text::wrap::{Break, Row, Wrap};
-use crate::ui::text::{counted, fit, harmless, head, one_line, tail};
+use crate::ui::text::{cells, counted, fit, harmless, head, one_line, tail};
 use crate::ui::{diff, markdown};
 
 /// Lines of output or of a file that are shown.
@@ -20,6 +21,8 @@ const MOST_BYTES: usize = 32_768;
 const MOST_COMPARED: usize = 65_536;
 /// A body is set in by this, unless the pane is narrow.
 const INDENT: usize = 2;
+/// What the line above needs beside the first question: mark, name, and what is said at its end.
+const BESIDE_QUESTION: usize = 20;
 /// Panes narrower than this do without.
 const NARROW: usize = 24;
 
@@ -221,29 +224,33 @@ impl Body<'_> {
         rows
     }
 
+    /// The questions with what was chosen marked; the first one stands in the line above.
     fn questions(&self, answer: &str) -> Vec<Row> {
         let theme = &self.look.theme;
-        let list = |value: &Value, name: &str| {
-            value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
-        };
-        let text = |value: &Value, name: &str| {
-            one_line(value.get(name).and_then(Value::as_str).unwrap_or_default())
-        };
+        let asked = answers::of(&self.call.input, answer);
         let mut rows = Vec::new();
-        for (at, question) in list(&self.call.input, "questions").iter().enumerate() {
-            if at > 0 {
-                rows.extend(self.words(&text(question, "question"), theme.text));
+        for (at, question) in asked.questions.iter().enumerate() {
+            if at > 0 || cells(&question.text) > self.width.saturating_sub(BESIDE_QUESTION) {
+                rows.extend(self.words(&question.text, theme.text));
             }
-            for option in list(question, "options") {
-                let (label, about) = (text(&option, "label"), text(&option, "description"));
+            for option in &question.options {
+                let (mark, style) =
+                    if option.chosen { ("● ", theme.accent) } else { ("○ ", theme.dim) };
+                let label = if option.chosen { theme.accent } else { theme.text };
                 let mut wrap = Wrap::new(self.width, Break::Words)
-                    .prefixed(vec![Span::styled("○ ", theme.dim)], vec![Span::raw("  ")]);
-                wrap.push(&label, theme.text);
-                wrap.push(&format!("  {about}"), theme.dim);
+                    .prefixed(vec![Span::styled(mark, style)], vec![Span::raw("  ")]);
+                wrap.push(&option.label, label);
+                wrap.push(&format!("  {}", option.about), theme.dim);
+                rows.extend(wrap.finish());
+            }
+            if let Some(words) = &question.own_words {
+                let mut wrap = Wrap::new(self.width, Break::Words)
+                    .prefixed(vec![Span::styled("● ", theme.accent)], vec![Span::raw("  ")]);
+                wrap.push(words, theme.accent);
                 rows.extend(wrap.finish());
             }
         }
-        if !answer.is_empty() && !went_wrong(self.call) {
+        if !asked.understood && !answer.is_empty() && !went_wrong(self.call) {
             rows.extend(self.words(&one_line(answer), theme.accent));
         }
         rows

@@ -1,10 +1,13 @@
-//! What other systems offer: the group of a process.
+//! What other systems offer: the group of a process, and what `ps` knows.
 
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Swept;
+use crate::agent::process::lineage::Ancestor;
 
 /// The group of a run's first process.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,6 +21,30 @@ pub fn kin(first: u32) -> Kin {
 /// Who may be left of a run whose first process has ended: the rest of its group.
 pub fn orphans(first: u32) -> Kin {
     kin(first)
+}
+
+/// The process `pid` and its ancestors, nearest first; nobody if it is gone. Marks cannot be read.
+pub fn ancestors(pid: u32) -> Vec<Ancestor> {
+    let listed = Command::new("ps")
+        .args(["-A", "-o", "pid=", "-o", "ppid="])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    let listed = listed.map(|listed| listed.stdout).unwrap_or_default();
+    let parents: BTreeMap<u32, u32> = String::from_utf8_lossy(&listed)
+        .lines()
+        .filter_map(|line| {
+            let mut numbers = line.split_whitespace().map_while(|number| number.parse().ok());
+            Some((numbers.next()?, numbers.next()?))
+        })
+        .collect();
+    let mut line = Vec::new();
+    let mut next = pid;
+    while let Some(parent) = parents.get(&next).filter(|_| line.len() < parents.len()) {
+        line.push(Ancestor { pid: next, run: None });
+        next = *parent;
+    }
+    line
 }
 
 /// Kills the group. Who left it is not found.

@@ -1,7 +1,8 @@
 //! Who belongs to a run, as Linux tells it: `/proc`, and handles of processes to kill by.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
@@ -11,10 +12,15 @@ use rustix::process::{
 };
 
 use super::Swept;
-use crate::agent::process::{ENGINE_MARK, OURS, RUN_MARK};
+use crate::agent::process::OURS;
+use crate::agent::process::lineage::Ancestor;
+use crate::model::agent::{ENGINE_MARK, RUN_MARK};
 
 /// Between two looks; killed processes go within it as a rule.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// Ancestors that a process may have; more are not looked at.
+const GENERATIONS: usize = 256;
 
 /// One process, as the kernel describes it. Its number may be used again; with its start it
 /// names one process only.
@@ -45,6 +51,34 @@ pub fn kin(first: u32) -> Kin {
 /// stranger now. They are found by their mark.
 pub fn orphans(_first: u32) -> Kin {
     Kin::default()
+}
+
+/// The process `pid` and its ancestors, nearest first; nobody if it is gone.
+pub fn ancestors(pid: u32) -> Vec<Ancestor> {
+    let mut line = Vec::new();
+    let mut next = pid;
+    while next > 0 && line.len() < GENERATIONS {
+        let stat = fs::read_to_string(format!("/proc/{next}/stat")).ok();
+        let Some(row) = stat.and_then(|stat| row(&stat)).filter(|row| !row.dead) else {
+            // Who ends while we look leaves its children to another parent: look again.
+            match line.pop() {
+                Some(Ancestor { pid, run: _ }) => next = pid,
+                None => return line,
+            }
+            continue;
+        };
+        line.push(Ancestor { pid: next, run: run_of(next) });
+        next = row.parent;
+    }
+    line
+}
+
+/// The mark of the run that a process carries.
+fn run_of(pid: u32) -> Option<OsString> {
+    let prefix = format!("{RUN_MARK}=").into_bytes();
+    let environ = environ(pid)?;
+    let run = variables(&environ).find_map(|variable| variable.strip_prefix(&prefix[..]))?;
+    Some(OsStr::from_bytes(run).to_owned())
 }
 
 /// Kills all processes of the run `mark` and of `known`, until none is left or `patience` ends.

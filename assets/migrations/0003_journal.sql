@@ -1,4 +1,4 @@
--- Version 2: the journal. This file is never edited; a change is a new file with the next number.
+-- Version 3: the journal. This file is never edited; a change is a new file with the next number.
 
 -- A change of a file. `n` is its id, so it is never used again.
 CREATE TABLE changes (

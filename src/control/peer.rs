@@ -1,0 +1,87 @@
+//! Who is at the other end of a connection, and what it may ask.
+//!
+//! The person may ask for everything. A process of an agent may look, and use the bench's tools
+//! under its own agent's name; what decides for the person, or works on others, is refused. It is
+//! a hand rail, not a wall: a process that gets itself started by somebody else is not known.
+
+use super::client::Client;
+use crate::engine::command::Command;
+use crate::model::failure::{Failure, FailureKind};
+
+/// Who is at the other end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// The person.
+    Person,
+    /// A process of an agent: its number and those of its ancestors.
+    Agent(Vec<u32>),
+}
+
+/// Looks at each command of one connection before the engine hears it.
+#[derive(Debug)]
+pub(super) enum Door {
+    /// Everything passes.
+    Open,
+    /// An agent's process is outside.
+    Guarded {
+        /// Its number and those of its ancestors.
+        processes: Vec<u32>,
+        /// A link of its own, to ask who the agents are.
+        engine: Client,
+    },
+}
+
+impl Door {
+    /// Passes `command`, or says why not.
+    pub(super) async fn check(&mut self, command: &Command) -> Result<(), Failure> {
+        let Self::Guarded { processes, engine } = self else { return Ok(()) };
+        match command {
+            Command::Subscribe
+            | Command::ListAgents
+            | Command::ListLocks
+            | Command::ListAsks
+            | Command::ListSessions { .. }
+            | Command::ShowBenches
+            | Command::ReadTranscript { .. } => Ok(()),
+            Command::CallTool { name, .. } => {
+                let agents = engine.agents().await?;
+                let of = agents
+                    .iter()
+                    .find(|agent| agent.pid.is_some_and(|pid| processes.contains(&pid)));
+                match of {
+                    Some(agent) if agent.name == *name => Ok(()),
+                    Some(agent) => Err(refused().hint(format!(
+                        "it may use the tools as itself: `benchdog call --as {}`",
+                        agent.name
+                    ))),
+                    None => Err(refused()),
+                }
+            }
+            Command::StartAgent { .. }
+            | Command::ResumeSession { .. }
+            | Command::ResumeBench { .. }
+            | Command::Send { .. }
+            | Command::Unqueue { .. }
+            | Command::Interrupt { .. }
+            | Command::StopAgent { .. }
+            | Command::RestartAgent { .. }
+            | Command::RemoveAgent { .. }
+            | Command::SetMode { .. }
+            | Command::SetModel { .. }
+            | Command::MarkSeen { .. }
+            | Command::AnswerAsk { .. }
+            | Command::Steal { .. }
+            | Command::Release { .. }
+            | Command::Pin { .. }
+            | Command::SaveLayout { .. }
+            | Command::RenameSession { .. }
+            | Command::Shutdown => Err(refused()),
+        }
+    }
+}
+
+fn refused() -> Failure {
+    let message = "only the person may ask for this, and it came from a process of an agent";
+    Failure::new(FailureKind::NeedsPerson, message)
+        .hint("an agent may look, and use the tools as itself; ask the person for the rest")
+}
