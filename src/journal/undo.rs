@@ -157,10 +157,6 @@ impl Work<'_> {
                 self.linked.push((path, to));
             }
             Ok(file) => {
-                if file.is_none() {
-                    // Whatever comes here later is another file.
-                    self.homes.remove(&path);
-                }
                 self.tree.insert(path, file);
             }
             Err(why) => {

@@ -134,6 +134,18 @@ fn a_rename_is_taken_back_with_what_others_wrote_since() {
 }
 
 #[test]
+fn a_file_that_went_back_is_found_where_it_was() {
+    let mut world = World::default();
+    world.put("old", "a\nb\nc\n");
+    world.write("a", 1, "old", Some("A\nb\nc\n"));
+    world.write("b", 1, "old", Some("A\nb\nc\nB\n"));
+    world.rename("a", 1, "old", "new");
+    let plan = world.undo(&Pick::Agent(SessionId::from("a")));
+    assert_eq!(plan.conflicts, []);
+    assert_eq!((world.text("old"), world.text("new")), (Some("a\nb\nc\nB\n"), None));
+}
+
+#[test]
 fn a_file_is_followed_where_others_renamed_it() {
     let mut world = World::default();
     world.put("old", "a\nb\nc\n");
