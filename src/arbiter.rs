@@ -23,7 +23,6 @@ pub mod restore;
 pub mod settings;
 pub mod table;
 
-mod difference;
 mod ends;
 mod leases;
 mod owners;

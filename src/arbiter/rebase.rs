@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::difference::Difference;
 use super::input::Edit;
+use crate::model::difference::Difference;
 
 /// Why edits cannot be made on a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,10 +4,10 @@
 //! names and differences give way. A refusal that does not say what to do next drives agents to
 //! the shell.
 
-use super::difference::Difference;
 use super::rebase::Obstacle;
 use super::settings::Settings;
 use super::versions::{Cause, Extent};
+use crate::model::difference::Difference;
 use crate::model::lease::{LeaseState, Refusal, RefusalCode};
 use crate::model::path::WorkPath;
 

@@ -3,9 +3,9 @@
 //! A pure function of what is proposed, what the owner has seen and what is on disk. No clock and
 //! no lease takes part, so nothing that goes wrong with those can lose a write.
 
-use super::difference::Difference;
 use super::input::{Base, Disk, Edit, Observation, Proposal, Seen};
 use super::rebase::{self, Obstacle};
+use crate::model::difference::Difference;
 use crate::model::path::Hash;
 
 /// What is or was at a path.

@@ -1,12 +1,12 @@
 //! Writes: the decision once the file has been looked at, and what follows from their end.
 
-use super::difference::Difference;
 use super::input::{Disk, Effect, Observation, Proposal, Seen, WriteEnd};
 use super::owners::{FileId, Who};
 use super::rebase;
 use super::refusal::{self, Person, Unseen};
 use super::table::{Stage, Table, Write};
 use super::versions::{BaseText, Case, Content, Extent, Ground, Verdict, judge};
+use crate::model::difference::Difference;
 use crate::model::id::OpId;
 use crate::model::lease::{Owner, Refusal};
 

@@ -94,6 +94,8 @@ pub const KEYS: &[Key] = &[
     key("arbiter.enabled", Kind::Flag, Trust::Person),
     key("history.path", Kind::Text, Trust::Person),
     key("history.queue_mib", Kind::Whole(1, 4096), Trust::Person),
+    key("journal.keep_days", Kind::Whole(1, 3650), Trust::Person),
+    key("journal.keep_mib", Kind::Whole(1, 1024 * 1024), Trust::Person),
     key("log.level", Kind::Filter, Trust::Person),
 ];
 

@@ -31,6 +31,8 @@ pub struct Settings {
     pub arbiter: Arbiter,
     /// Where things are remembered.
     pub history: History,
+    /// How long changes of files are kept.
+    pub journal: Journal,
     /// What is logged.
     pub log: Log,
     /// The permission mode that the project does not let an agent go beyond, if it says so.
@@ -122,6 +124,16 @@ pub struct History {
     pub queue_mib: usize,
 }
 
+/// How long changes of files are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    /// Days for which a change is kept.
+    pub keep_days: u64,
+    /// MiB that the contents of changes may take.
+    pub keep_mib: u64,
+}
+
 /// What is logged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,6 +146,18 @@ impl Arbiter {
     /// How long a write waits for a file.
     pub fn wait(&self) -> Duration {
         Duration::from_secs(self.wait_seconds)
+    }
+}
+
+impl Journal {
+    /// How old a change may become.
+    pub fn age(&self) -> Duration {
+        Duration::from_secs(self.keep_days * 24 * 60 * 60)
+    }
+
+    /// How many bytes the contents of changes may take.
+    pub fn bytes(&self) -> u64 {
+        self.keep_mib * 1024 * 1024
     }
 }
 

@@ -429,7 +429,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_order_that_an_agent_does_not_read_is_told() {
-        let (mut performer, mut results, _durable) = performer(1);
+        let (performer, mut results, _durable) = performer(1);
         let (orders, _unread) = mpsc::channel(1);
         let driver = Driver::new(1, orders, CancellationToken::new(), tokio::spawn(async {}));
         performer.drivers.begin(AgentId(1), 7);

@@ -70,7 +70,7 @@ impl Texts {
             }
             kept.add(*hash, text);
         }
-        if text.len() <= STORED && !may_be_secret(path) {
+        if text.len() <= STORED && !path.may_be_secret() {
             let bytes = text.as_bytes().to_vec();
             if let Err(error) = store.queue_if_room(vec![Record::Blob { hash: *hash, bytes }]) {
                 // Without it a stale write is refused where it might have been rebased.
@@ -92,15 +92,6 @@ impl Texts {
     }
 }
 
-/// Whether a file's name says that its content is nobody's business.
-fn may_be_secret(path: &WorkPath) -> bool {
-    let name = path.name().to_lowercase();
-    [".env", "id_", ".npmrc", ".netrc", "_netrc", ".pypirc", "credentials"]
-        .iter()
-        .any(|start| name.starts_with(start))
-        || [".pem", ".key", ".p12", ".pfx"].iter().any(|end| name.ends_with(end))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,15 +107,5 @@ mod tests {
         }
         assert!(kept.find(hash(5)).is_none());
         assert!(kept.bytes <= MEMORY && kept.order.len() == kept.texts.len());
-    }
-
-    #[test]
-    fn names_of_secrets_are_known_however_they_are_written() {
-        for name in [".env", "a/.ENV.local", "ID_RSA", ".npmrc", "b/.netrc", "Credentials.json"] {
-            assert!(may_be_secret(&WorkPath::parse(name).unwrap()), "{name}");
-        }
-        for name in ["environment.md", "src/keys.rs", "idea.txt"] {
-            assert!(!may_be_secret(&WorkPath::parse(name).unwrap()), "{name}");
-        }
     }
 }

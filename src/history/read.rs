@@ -4,6 +4,7 @@
 //! cannot be understood is left out and logged where the others are worth showing, and is an
 //! error where leaving it out would allow something (leases).
 
+mod journal;
 mod sessions;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::error::{Fault, StoreError};
 use super::items;
 use super::open::open_to_read;
-use super::record::{ChangeRow, DecisionRow, LeaseRow, Process};
+use super::record::{DecisionRow, LeaseRow, Process};
 use super::write::{SLOT_MS, from_word};
 use crate::model::id::{ItemId, SessionId};
 use crate::model::lease::Owner;
@@ -23,6 +24,8 @@ use crate::model::report::Way;
 use crate::model::session::{BenchRow, TranscriptPage};
 use crate::model::time::Wall;
 use crate::model::transcript::Item;
+
+pub use self::journal::{ChangePage, ChangeQuery, Scope};
 
 /// What an owner knows of a file, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,33 +245,6 @@ impl Reader {
         })
     }
 
-    /// The last changes of a workspace, newest first.
-    pub fn changes(&self, workspace: &str, limit: usize) -> Result<Vec<ChangeRow>, StoreError> {
-        self.done(|reader| {
-            let hash = |row: &Row<'_>, column| -> Result<Option<Hash>, Fault> {
-                let hash: Option<String> = row.get(column)?;
-                hash.as_deref().map(parse_hash).transpose()
-            };
-            reader.rows(
-                "SELECT at, owner, path, before, after, over FROM change WHERE workspace = ?1
-                 ORDER BY n DESC LIMIT ?2",
-                params![workspace, i64::try_from(limit).unwrap_or(i64::MAX)],
-                |row| {
-                    let over: Option<String> = row.get(5)?;
-                    Ok(ChangeRow {
-                        workspace: workspace.to_owned(),
-                        at: Wall(row.get(0)?),
-                        owner: owner(row, 1)?,
-                        path: work_path(row, 2)?,
-                        before: hash(row, 3)?,
-                        after: hash(row, 4)?,
-                        over: over.as_deref().map(Owner::from_key),
-                    })
-                },
-            )
-        })
-    }
-
     /// The last decisions of the arbiter in a workspace, newest first.
     pub fn decisions(&self, workspace: &str, limit: usize) -> Result<Vec<DecisionRow>, StoreError> {
         self.done(|reader| {
@@ -288,20 +264,6 @@ impl Reader {
                     })
                 },
             )
-        })
-    }
-
-    /// The content with this hash. Content that does not have it any more is damage.
-    pub fn blob(&self, hash: Hash) -> Result<Option<Vec<u8>>, StoreError> {
-        self.done(|reader| {
-            let mut find = reader.conn.prepare_cached("SELECT bytes FROM blob WHERE hash = ?1")?;
-            let bytes: Option<Vec<u8>> =
-                find.query_row([hash.to_hex()], |row| row.get(0)).optional()?;
-            if bytes.as_ref().is_some_and(|bytes| Hash::of(bytes) != hash) {
-                let detail = format!("the content of {} is another one", hash.to_hex());
-                return Err(StoreError::Damaged { path: reader.path.clone(), detail }.into());
-            }
-            Ok(bytes)
         })
     }
 

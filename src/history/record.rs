@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::change::Change;
 use crate::model::id::{ItemId, SessionId};
 use crate::model::lease::{LeaseState, Owner};
 use crate::model::path::{Hash, WorkPath};
@@ -12,7 +13,7 @@ use crate::model::time::Wall;
 use crate::model::transcript::Item;
 
 /// One thing to be stored. Records are applied in the order in which they were queued, except that
-/// those about files (from `Lease` to `Blob`) may overtake those about sessions.
+/// those about files (from `Lease` to `Proposal`) may overtake those about sessions.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     /// A session is this now.
@@ -86,8 +87,8 @@ pub enum Record {
     },
     /// A decision of the arbiter, for the audit.
     Decision(DecisionRow),
-    /// A file changed.
-    Change(ChangeRow),
+    /// A file changed. With the serial number of a change that is stored already it does nothing.
+    Change(Box<ChangeRow>),
     /// The content of a file, to be found by its hash.
     Blob {
         /// The hash of `bytes`.
@@ -95,6 +96,17 @@ pub enum Record {
         /// The content.
         bytes: Vec<u8>,
     },
+    /// The content of a file that lies in a file of its own, as [`Contents`] made it.
+    ///
+    /// [`Contents`]: super::contents::Contents
+    BlobFile {
+        /// The hash of the content.
+        hash: Hash,
+        /// The bytes that it takes.
+        room: u64,
+    },
+    /// A write was refused; its text is a blob.
+    Proposal(Box<ProposalRow>),
     /// The bench is this now.
     Bench(BenchRow),
     /// An engine opens a session, so that no other engine resumes it.
@@ -173,18 +185,33 @@ pub struct DecisionRow {
 pub struct ChangeRow {
     /// The root of the workspace.
     pub workspace: String,
+    /// The change; its id is given when it is stored.
+    pub change: Change,
+}
+
+/// A refused write as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposalRow {
+    /// Its number, given when it is stored.
+    pub n: i64,
+    /// The root of the workspace.
+    pub workspace: String,
     /// When.
     pub at: Wall,
-    /// Whose.
+    /// Who wanted to write.
     pub owner: Owner,
+    /// The owner's name at that time, as people know it.
+    pub agent: String,
     /// Which file.
     pub path: WorkPath,
-    /// What it was.
-    pub before: Option<Hash>,
-    /// What it is.
-    pub after: Option<Hash>,
-    /// Whose lease it ran into, if it was not gated.
-    pub over: Option<Owner>,
+    /// The tool.
+    pub tool: String,
+    /// The code of the refusal.
+    pub code: String,
+    /// The hash of what was to be written.
+    pub hash: Hash,
+    /// The hash of what was there; `None`: nothing.
+    pub base: Option<Hash>,
 }
 
 /// A session that an engine has open.

@@ -11,6 +11,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../assets/migrations/0002_benches.sql"),
     include_str!("../../assets/migrations/0003_lease_process.sql"),
     include_str!("../../assets/migrations/0004_waiting.sql"),
+    include_str!("../../assets/migrations/0005_journal.sql"),
 ];
 
 /// Marks a database as ours (`bdog`); the first migration writes it.

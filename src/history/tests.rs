@@ -2,6 +2,8 @@
 
 mod crash;
 mod files;
+mod images;
+mod journal;
 mod leases;
 mod queueing;
 mod records;

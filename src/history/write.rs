@@ -3,6 +3,8 @@
 //! Statements are prepared once. A record is either applied whole or not at all, if the caller
 //! puts it into a transaction or savepoint of its own.
 
+mod journal;
+mod prune;
 mod sessions;
 mod transcripts;
 
@@ -15,9 +17,11 @@ use serde::de::DeserializeOwned;
 
 use super::error::{Fault, StoreError};
 use super::mask::mask;
-use super::record::{ChangeRow, DecisionRow, LeaseRow, Record};
+use super::record::{DecisionRow, LeaseRow, Record};
 use crate::model::id::SessionId;
 use crate::model::session::BenchRow;
+
+pub(super) use self::journal::session_key;
 
 /// Costs are kept per quarter of an hour, because that divides the days of every time zone.
 pub(super) const SLOT_MS: i64 = 15 * 60 * 1000;
@@ -131,10 +135,9 @@ impl Pen {
             ),
             Record::Decision(row) => self.decision(row),
             Record::Change(row) => self.change(row),
-            Record::Blob { hash, bytes } => self.run(
-                "INSERT INTO blob (hash, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-                params![hash.to_hex(), bytes],
-            ),
+            Record::Blob { hash, bytes } => self.blob(*hash, bytes),
+            Record::BlobFile { hash, room } => self.blob_file(*hash, *room),
+            Record::Proposal(row) => self.proposal(row),
             Record::Bench(row) => self.bench(row),
             Record::Open(row) => self.opened(row),
             Record::Close { session, engine_pid, engine_started } => {
@@ -210,22 +213,6 @@ impl Pen {
                 mask(&row.tool),
                 row.code,
                 mask(&row.text),
-            ],
-        )
-    }
-
-    fn change(&self, row: &ChangeRow) -> Result<(), Fault> {
-        self.run(
-            "INSERT INTO change (workspace, at, owner, path, before, after, over)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                row.workspace,
-                row.at.0,
-                row.owner.key(),
-                row.path.as_str(),
-                row.before.map(|hash| hash.to_hex()),
-                row.after.map(|hash| hash.to_hex()),
-                row.over.as_ref().map(|owner| owner.key()),
             ],
         )
     }

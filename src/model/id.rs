@@ -65,6 +65,10 @@ number_id!(
     /// One request to the arbiter, from its first question to its end.
     OpId, u64
 );
+number_id!(
+    /// A change in the journal; grows with time and is never reused. 0 until it is stored.
+    ChangeId, u64
+);
 text_id!(
     /// A stored conversation of ours (a UUID version 7). The back end has its own id for it.
     SessionId

@@ -38,6 +38,20 @@ impl WorkPath {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
+    /// Whether the name says that the content is nobody's business (`.env*`, keys): such a content
+    /// is known by its hash and never stored.
+    pub fn may_be_secret(&self) -> bool {
+        // Whole words: `id_map.rs` and `credentials.rs` are source code like any other.
+        const STARTS: [&str; 5] = [".env", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"];
+        const ENDS: [&str; 4] = [".pem", ".key", ".p12", ".pfx"];
+        const NAMES: [&str; 6] =
+            [".npmrc", ".netrc", "_netrc", ".pypirc", "credentials", "credentials.json"];
+        let name = self.name().to_lowercase();
+        STARTS.iter().any(|start| name.starts_with(start))
+            || ENDS.iter().any(|end| name.ends_with(end))
+            || NAMES.contains(&name.as_str())
+    }
+
     /// Whether `self` is `dir` or lies below it.
     pub fn is_within(&self, dir: &Self) -> bool {
         self.0 == dir.0
@@ -141,6 +155,27 @@ mod tests {
         }
         for bad in ["", "/a", "../a", "a/../b", "a//b", "./a", "a/", "a\0b"] {
             assert!(WorkPath::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_tells_what_is_nobodys_business() {
+        let secret = |raw| WorkPath::parse(raw).expect("a good path").may_be_secret();
+        for yes in [
+            ".env",
+            "app/.ENV.local",
+            "tls/server.pem",
+            "id_ed25519",
+            "a/ID_RSA",
+            "a/cert.p12",
+            ".npmrc",
+            "b/.netrc",
+            "Credentials.json",
+        ] {
+            assert!(secret(yes), "{yes}");
+        }
+        for no in ["src/env.rs", "src/id_map.rs", "pem", ".env.d/readme", "credentials.rs"] {
+            assert!(!secret(no), "{no}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use benchdog::engine::command::{Command, Reply};
 use benchdog::engine::event::Event;
+use benchdog::history::read::{ChangeQuery, Scope};
 use benchdog::model::id::AgentId;
 use benchdog::model::lease::RefusalCode;
 use benchdog::model::permission::PermissionMode;
@@ -224,7 +225,8 @@ fn what_a_command_changes_is_attributed_to_its_agent() {
     shell(&mut bench, &api, "echo two > old.txt; echo new > new.txt");
     bench.close();
     let session = bench.sessions()[0].id.clone();
-    let changes = bench.history().changes(&bench.root(), 100).unwrap();
+    let query = ChangeQuery { scope: Scope::All, before: None, limit: 100 };
+    let changes = bench.history().changes(&bench.root(), &query).unwrap().changes;
     for path in ["old.txt", "new.txt"] {
         let change = changes.iter().find(|row| row.path.as_str() == path);
         let change = change.unwrap_or_else(|| panic!("{path} is not in {changes:#?}"));

@@ -5,14 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules each module may name. The picture is in `src/lib.rs`.
-const FLOORS: [(&str, &[&str]); 11] = [
+const FLOORS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("config", &["model"]),
     ("arbiter", &["model"]),
     ("supervisor", &["model"]),
     ("agent", &["model"]),
     ("history", &["model"]),
-    ("engine", &["model", "config", "arbiter", "supervisor", "agent", "history"]),
+    ("journal", &["model"]),
+    ("engine", &["model", "config", "arbiter", "supervisor", "agent", "history", "journal"]),
     ("control", &["model", "engine"]),
     ("doctor", &["model", "engine", "config"]),
     ("ui", &["model", "engine", "config"]),

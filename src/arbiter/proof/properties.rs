@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::world::{Action, Stage, World, marks, owner, path};
-use crate::arbiter::difference::Difference;
 use crate::arbiter::input::{Edit, Effect, Hand, Input, Seen};
 use crate::arbiter::rebase::{Obstacle, rebase};
 use crate::arbiter::settings::Settings;
+use crate::model::difference::Difference;
 use crate::model::id::OpId;
 use crate::model::lease::{LeaseState, Owner, RefusalCode};
 

@@ -9,6 +9,7 @@ use crate::engine::input::Ticket;
 use crate::engine::state::{AfterStore, KEPT_REFUSALS, State, Step};
 use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Process, Record};
 use crate::model::agent::Wait;
+use crate::model::change::{Change, Image};
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, OpId};
 use crate::model::lease::{LeaseState, Owner, Refusal, RefusalCode};
@@ -314,8 +315,14 @@ impl State {
             step.publish(Event::Noticed { level: Level::Warn, text });
         }
         let workspace = self.setup.workspace.root.clone();
-        let at = step.now.wall;
-        step.store(Record::Change(ChangeRow { workspace, at, owner, path, before, after, over }));
+        let agent = self.owner_name(&owner);
+        let change = Change {
+            at: step.now.wall,
+            agent,
+            over,
+            ..Change::of(path, owner, before.map(Image::from), after.map(Image::from))
+        };
+        step.store(Record::Change(Box::new(ChangeRow { workspace, change })));
     }
 
     /// Keeps a sentence for an agent's next step, and shows it to the person now.

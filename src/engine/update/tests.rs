@@ -384,7 +384,11 @@ impl Bench {
         } else if let Record::AskEnded { answer, .. } = record {
             self.answers.push(answer.clone());
         } else if let Record::Change(row) = record {
-            self.changes.push(format!("{} {}", self.state.owner_name(&row.owner), row.path));
+            self.changes.push(format!(
+                "{} {}",
+                self.state.owner_name(&row.change.owner),
+                row.change.path
+            ));
         }
     }
 

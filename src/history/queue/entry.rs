@@ -112,7 +112,9 @@ pub(super) fn is_fast(record: &Record) -> bool {
         | Record::Knows { .. }
         | Record::Decision(_)
         | Record::Change(_)
-        | Record::Blob { .. } => true,
+        | Record::Blob { .. }
+        | Record::BlobFile { .. }
+        | Record::Proposal(_) => true,
         Record::Session(_)
         | Record::Line { .. }
         | Record::Item { .. }
@@ -140,6 +142,8 @@ pub(super) fn is_talk(record: &Record) -> bool {
         | Record::Knows { .. }
         | Record::Decision(_)
         | Record::Change(_)
+        | Record::Proposal(_)
+        | Record::BlobFile { .. }
         | Record::Bench(_)
         | Record::Open(_)
         | Record::Close { .. }
@@ -174,7 +178,17 @@ pub(super) fn size(record: &Record) -> usize {
         Record::Free { workspace, path } => workspace.len() + path.len(),
         Record::Knows { workspace, path, .. } => workspace.len() + path.as_str().len(),
         Record::Decision(row) => row.workspace.len() + row.tool.len() + row.text.len(),
-        Record::Change(row) => row.workspace.len() + row.path.as_str().len(),
+        Record::Change(row) => {
+            let change = &row.change;
+            size_of_val(row.as_ref())
+                + row.workspace.len()
+                + change.path.as_str().len()
+                + change.tool.len()
+        }
+        Record::Proposal(row) => {
+            size_of_val(row.as_ref()) + row.workspace.len() + row.path.as_str().len()
+        }
+        Record::BlobFile { .. } => 0,
         Record::Blob { bytes, .. } => bytes.len(),
         Record::Bench(row) => 64 * row.sessions.len() + value_size(&row.layout),
         Record::Open(_) | Record::Close { .. } => 0,

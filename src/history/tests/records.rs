@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::history::read::{AskRow, KnowsRow};
-use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Process};
+use crate::history::record::{DecisionRow, LeaseRow, Process};
 use crate::model::agent::AgentSpec;
 use crate::model::id::{AgentId, AskId, SubId};
 use crate::model::lease::{LeaseState, Owner, Refusal, RefusalCode};
@@ -261,15 +261,6 @@ fn what_the_arbiter_knows_comes_back_by_workspace() {
     let other = LeaseRow { workspace: "/other".to_owned(), ..lease.clone() };
     let (before, after) = (Hash::of(b"before"), Hash::of(b"after"));
     let path = WorkPath::parse("src/a.rs").unwrap();
-    let change = ChangeRow {
-        workspace: "/w".to_owned(),
-        at: Wall(4),
-        owner: Owner::External,
-        path: path.clone(),
-        before: Some(before),
-        after: None,
-        over: Some(Owner::User),
-    };
     let knows = |owner: Owner, knows: Option<(Hash, String)>| Record::Knows {
         workspace: "/w".to_owned(),
         owner,
@@ -290,7 +281,6 @@ fn what_the_arbiter_knows_comes_back_by_workspace() {
         knows(Owner::External, None),
         Record::Decision(decision("a")),
         Record::Decision(decision("b")),
-        Record::Change(change.clone()),
         Record::Blob { hash: before, bytes: b"before".to_vec() },
         Record::Blob { hash: before, bytes: b"before".to_vec() },
         Record::Blob { hash: after, bytes: b"damaged".to_vec() },
@@ -302,8 +292,6 @@ fn what_the_arbiter_knows_comes_back_by_workspace() {
     assert_eq!(reader.observations("/w").unwrap(), [known]);
     assert_eq!(reader.decisions("/w", 9).unwrap(), [decision("b"), decision("a")]);
     assert_eq!(reader.decisions("/w", 1).unwrap(), [decision("b")]);
-    assert_eq!(reader.changes("/w", 9).unwrap(), [change]);
-    assert_eq!(reader.changes("/x", 9).unwrap(), []);
     assert_eq!(reader.blob(before).unwrap().as_deref(), Some(&b"before"[..]));
     assert_eq!(reader.blob(Hash::of(b"x")).unwrap(), None);
     assert!(reader.blob(after).is_err(), "content that does not have its hash was given out");
