@@ -221,9 +221,14 @@ impl Follow {
                 self.finish_line();
                 Some(End::Turn(end.clone()))
             }
+            Body::Prompt { .. } => {
+                // Only an agent that was ready is given a prompt. One that died at once may be
+                // seen for the first time when it is dead.
+                self.was_ready = true;
+                None
+            }
             Body::Text { .. }
             | Body::TurnEnd(_)
-            | Body::Prompt { .. }
             | Body::Thinking { .. }
             | Body::Todo { .. }
             | Body::Raw { .. } => None,

@@ -15,7 +15,7 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, AskId, ItemId};
 use crate::model::permission::{Ask, AskKind, PermissionMode};
 use crate::model::time::Wall;
-use crate::model::transcript::{Body, Item, TurnEnd};
+use crate::model::transcript::{Body, Item, Speaker, TurnEnd};
 
 /// An engine that starts agent 1 and then, once it is subscribed to, says this.
 fn engine(then: impl Fn(&Mouth) + Send + Sync + 'static) -> FakeEngine {
@@ -150,6 +150,18 @@ fn an_agent_that_does_not_start_is_told_apart() {
     });
     let ran = scene(&refuses).run(&["run", "do it"]);
     assert_eq!((ran.code, ran.err.as_str()), (6, "claude is not installed\n"));
+}
+
+#[test]
+fn an_agent_that_died_before_anybody_looked_had_started_if_it_was_given_its_prompt() {
+    let engine = engine(|mouth| {
+        let prompt = Body::Prompt { text: "do it".to_owned(), from: Speaker::Person };
+        mouth.say(item(1, prompt));
+        mouth.say(state(AgentState::Dead));
+    });
+    let ran = scene(&engine).run(&["run", "do it"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("the agent has died"), "{}", ran.err);
 }
 
 fn asks(mouth: &Mouth) {
