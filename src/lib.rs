@@ -14,10 +14,10 @@
 //!    │                  │              │             │
 //!    ui   doctor     control           │             │     front ends: they see Command and Event
 //!    └──────┴───────────┴── engine ────┘             │     the only place that joins the parts
-//!         ┌─────────┬───────┬──┴─────┬─────────┬──────┴─┐
-//!      supervisor arbiter agent  history   journal   config   siblings that never see one another
-//!         └─────────┴───────┴────────┴─────────┴────────┘
-//!                         model                               plain data
+//!         ┌─────────┬───────┬──┴────┬────────┬─────────┬──────┴─┐
+//!      supervisor arbiter guard   agent   history   journal   config   siblings that never see
+//!         └─────────┴───────┴───────┴────────┴─────────┴────────┘      one another
+//!                                 model                               plain data
 //! ```
 //!
 //! # What never happens
@@ -39,6 +39,7 @@ pub mod config;
 pub mod control;
 pub mod doctor;
 pub mod engine;
+pub mod guard;
 pub mod history;
 pub mod journal;
 pub mod model;

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules each module may name. The picture is in `src/lib.rs`.
-const FLOORS: [(&str, &[&str]); 12] = [
+const FLOORS: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("config", &["model"]),
     ("arbiter", &["model"]),
     ("supervisor", &["model"]),
+    ("guard", &["model"]),
     ("agent", &["model"]),
     ("history", &["model"]),
     ("journal", &["model"]),

@@ -1,0 +1,34 @@
+//! What the guard cannot do, said openly; nothing but text.
+//!
+//! # What gets past it
+//!
+//! - A file that had a second name outside the workspace before the agent started. The number of
+//!   names is told with each question ([`Found::links`](super::request::Found::links)), and no
+//!   further one outside can be made.
+//! - A second place where somebody mounts the workspace *after* the agent started. Those that are
+//!   there before count as the workspace.
+//! - A process that does not belong to the agent and writes on its behalf: a container or build
+//!   service, `systemd-run`, or one that hands out a descriptor that is open for writing.
+//! - Descriptors and writable mappings that the agent opened while it was allowed to. They cannot
+//!   be revoked, but [`writers`](super::writers) sees them.
+//! - The person's own programs.
+//! - An agent that is root and uses raw devices, kernel modules or eBPF.
+//! - A sandbox that a guarded program builds *for its own children* with Landlock does not bind
+//!   the calls that the supervisor makes for them; one built with seccomp does.
+//!
+//! # What an agent loses
+//!
+//! - Names and hard links that cross the border of the workspace; moving the workspace, a folder
+//!   that holds it, or a free build folder.
+//! - io_uring, 32-bit and x32 programs, a seccomp listener of its own, opening by handle for
+//!   writing, pushing bytes into a terminal (`TIOCSTI`), flags of files (`chattr`).
+//! - Tracing and signalling processes outside its own tree, and their abstract sockets.
+//! - Mounts, `setns`, set-user-id programs (`sudo`).
+//! - Writing in the workspace, and changing metadata anywhere, from a process that has changed its
+//!   root, and for an ordinary user from one that forbids being looked at (`PR_SET_DUMPABLE`).
+//! - Device nodes in the workspace; `RLIMIT_FSIZE` does not stop a `truncate` there.
+//!
+//! # What is not built
+//!
+//! A second mechanism for agents that need mounts inside (`bwrap`): where Landlock or the listener
+//! is missing the level is [`Advisory`](super::Level::Advisory).

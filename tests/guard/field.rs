@@ -1,0 +1,236 @@
+//! A workspace with one file at stake, and ways to let a command loose in it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use benchdog::guard::fence;
+use benchdog::guard::ground::Workspace;
+use benchdog::guard::request::{Answer, Arbitrate, Found, Op, Outcome, Request, Target};
+use benchdog::guard::supervisor::Supervisor;
+use rustix::io::Errno;
+
+/// What the file at stake says before.
+pub(crate) const ORIGINAL: &str = "original\n";
+/// Its path in the workspace.
+pub(crate) const HELD: &str = "src/held.txt";
+/// How long a command may take.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Another owner holds these paths.
+#[derive(Debug, Default)]
+pub(crate) struct Others {
+    pub held: Mutex<BTreeSet<Vec<u8>>>,
+    pub inodes: Mutex<BTreeSet<(u64, u64)>>,
+    pub log: Mutex<Vec<(Request, Option<Outcome>)>>,
+}
+
+impl Others {
+    pub(crate) fn hold(&self, root: &Path, path: &str) {
+        self.held.lock().unwrap().insert(path.as_bytes().to_vec());
+        let meta = fs::symlink_metadata(root.join(path)).unwrap();
+        self.inodes.lock().unwrap().insert((meta.dev(), meta.ino()));
+    }
+
+    fn clash(&self, target: &Target) -> bool {
+        let held = self.held.lock().unwrap();
+        let alias =
+            |found: Found| self.inodes.lock().unwrap().contains(&(found.device, found.inode));
+        let below = |path: &Vec<u8>| {
+            target.path.is_empty()
+                || path
+                    .strip_prefix(&target.path[..])
+                    .is_some_and(|rest| rest.first() == Some(&b'/'))
+        };
+        held.contains(&target.path) || held.iter().any(below) || target.found.is_some_and(alias)
+    }
+}
+
+impl Arbitrate for Others {
+    fn ask(&self, request: &Request) -> Answer {
+        self.log.lock().unwrap().push((request.clone(), None));
+        let from = match &request.op {
+            Op::Rename { from, .. } | Op::Link { from: Some(from) } => Some(from),
+            _ => None,
+        };
+        let tree = matches!(request.op, Op::Rename { .. } | Op::Rmdir | Op::Unlink);
+        let clash = |target: &Target| {
+            if tree {
+                self.clash(target)
+            } else {
+                self.held.lock().unwrap().contains(&target.path)
+                    || target.found.is_some_and(|found| {
+                        self.inodes.lock().unwrap().contains(&(found.device, found.inode))
+                    })
+            }
+        };
+        if clash(&request.target) || from.is_some_and(clash) {
+            Answer::Refuse(Errno::BUSY)
+        } else {
+            Answer::Allow
+        }
+    }
+
+    fn done(&self, request: &Request, outcome: Outcome) {
+        let mut log = self.log.lock().unwrap();
+        let open =
+            log.iter_mut().rev().find(|(asked, end)| asked.id == request.id && end.is_none());
+        open.expect("an end without a question").1 = Some(outcome);
+    }
+}
+
+/// A fresh workspace.
+pub(crate) struct Field {
+    base: tempfile::TempDir,
+}
+
+/// What a command came to.
+pub(crate) struct Ended {
+    pub code: Option<i32>,
+    pub text: String,
+}
+
+impl Field {
+    pub(crate) fn new() -> Self {
+        let base = tempfile::Builder::new().prefix("guard-").tempdir().unwrap();
+        fs::set_permissions(base.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let field = Self { base };
+        for folder in ["ws/src", "out/home"] {
+            fs::create_dir_all(field.base.path().join(folder)).unwrap();
+        }
+        fs::write(field.root().join(HELD), ORIGINAL).unwrap();
+        fs::write(field.root().join("mine.txt"), "mine\n").unwrap();
+        field
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.base.path().join("ws")
+    }
+
+    pub(crate) fn out(&self) -> PathBuf {
+        self.base.path().join("out")
+    }
+
+    pub(crate) fn command(&self, script: &str) -> Command {
+        let mut command = Command::new("/bin/bash");
+        let out = self.out();
+        command
+            .args(["-c", script])
+            .current_dir(self.root())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("HOME", out.join("home"))
+            .env("TMPDIR", &out)
+            .env("LC_ALL", "C")
+            .env("WS", self.root())
+            .env("OUT", &out)
+            .env("H", HELD)
+            .env("ABS", self.root().join(HELD))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .env("GIT_AUTHOR_NAME", "a")
+            .env("GIT_AUTHOR_EMAIL", "a@b")
+            .env("GIT_COMMITTER_NAME", "a")
+            .env("GIT_COMMITTER_EMAIL", "a@b")
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(fs::File::create(out.join("stdout")).unwrap()))
+            .stderr(Stdio::from(fs::File::create(out.join("stderr")).unwrap()))
+            .process_group(0);
+        command
+    }
+
+    pub(crate) fn end(&self, mut child: Child) -> Ended {
+        let start = Instant::now();
+        let code = loop {
+            match child.try_wait().unwrap() {
+                Some(status) => break status.code(),
+                None if start.elapsed() > PATIENCE => {
+                    kill_group(&child);
+                    child.wait().unwrap();
+                    break None;
+                }
+                // Polled: the standard library has no wait with an end.
+                None => std::thread::yield_now(),
+            }
+        };
+        kill_group(&child);
+        let read = |name| {
+            String::from_utf8_lossy(&fs::read(self.out().join(name)).unwrap_or_default())
+                .into_owned()
+        };
+        Ended { code, text: read("stdout") + &read("stderr") }
+    }
+
+    pub(crate) fn bare(&self, script: &str) -> Ended {
+        let child = self.command(script).spawn().unwrap();
+        self.end(child)
+    }
+
+    /// Starts a command behind the guard.
+    #[allow(unsafe_code, reason = "pre_exec")]
+    pub(crate) fn start(
+        &self,
+        script: &str,
+        free: &[&str],
+        others: &Arc<Others>,
+    ) -> (Child, Supervisor) {
+        let workspace = Workspace::open(&self.root(), &[]).unwrap();
+        for path in free {
+            workspace.free(Path::new(path)).unwrap();
+        }
+        self.start_in(&workspace, script, others)
+    }
+
+    #[allow(unsafe_code, reason = "pre_exec")]
+    pub(crate) fn start_in(
+        &self,
+        workspace: &Arc<Workspace>,
+        script: &str,
+        arbiter: &Arc<impl Arbitrate + 'static>,
+    ) -> (Child, Supervisor) {
+        let (fence, gate) = fence::prepare(workspace).unwrap();
+        let mut command = self.command(script);
+        // SAFETY: `enter` is made for this place.
+        unsafe { command.pre_exec(move || fence.enter()) };
+        let child = command.spawn().unwrap();
+        let supervisor = gate.supervise("field", arbiter.clone()).unwrap();
+        (child, supervisor)
+    }
+
+    pub(crate) fn guarded(&self, script: &str, others: &Arc<Others>) -> Ended {
+        let (child, supervisor) = self.start(script, &[], others);
+        let ended = self.end(child);
+        drop(supervisor);
+        ended
+    }
+
+    /// Everything about the file at stake that must not change.
+    pub(crate) fn fingerprint(&self) -> String {
+        let path = self.root().join(HELD);
+        let content = fs::read(&path);
+        let Ok(meta) = fs::symlink_metadata(&path) else { return "gone".to_owned() };
+        let mut names = vec![0_u8; 4096];
+        let length = rustix::fs::llistxattr(&path, &mut names[..]).unwrap_or(0);
+        format!(
+            "{content:?} mode {:o} owner {}:{} time {}.{} links {} inode {} attributes {:?}",
+            meta.mode(),
+            meta.uid(),
+            meta.gid(),
+            meta.mtime(),
+            meta.mtime_nsec(),
+            meta.nlink(),
+            meta.ino(),
+            String::from_utf8_lossy(&names[..length]),
+        )
+    }
+}
+
+pub(crate) fn kill_group(child: &Child) {
+    let group = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+}
