@@ -3,9 +3,10 @@
 //! - It has a bound ([`QUEUE_BYTES`] unless told otherwise); who brings more waits until the disk
 //!   has caught up. While the disk fails nobody waits: what was said is dropped then and counted,
 //!   the rest is kept up to twice the bound.
-//! - It has two lanes. What the arbiter needs (leases, decisions, contents) never waits behind the
-//!   lines of a talkative agent. No row of one lane speaks of a row of the other, and within a
-//!   lane the order of arrival is kept.
+//! - It has two lanes. What the arbiter needs (leases, decisions, what was seen) never waits behind
+//!   the lines of a talkative agent or the contents of files. Within a lane the order of arrival is
+//!   kept. What was seen names a content by its hash; if a crash comes between the two, the content
+//!   is unknown and a write is refused where it might have been rebased.
 //! - Records that somebody waits for are bounded separately ([`NOW_BYTES`]) and refused beyond.
 //! - Nothing leaves it unanswered: whoever waits for a batch learns its end, whatever happens.
 
@@ -41,8 +42,13 @@ const EAGER_BYTES: usize = 512 * 1024;
 /// waits for the end of it, so it is a matter of some ten milliseconds.
 const TURN_BYTES: usize = 512 * 1024;
 
-/// Bytes of the slow lane that may go along with records somebody waits for.
+/// Bytes of the slow lane that go along with records somebody waits for. They do so once there are
+/// that many, or once they have waited for [`GROUP_DELAY`]: rows of the journal touch an index page
+/// each, and in one transaction many of them share it.
 const RIDER_BYTES: usize = 48 * 1024;
+
+/// The part of a longer slow lane that goes along at once, so that it does not grow for ever.
+const RIDER_SHARE: usize = 8;
 
 /// What the writing thread does next.
 pub(super) enum Turn {
@@ -93,6 +99,8 @@ struct Lane {
     bytes: usize,
     /// How many entries somebody waits for.
     awaited: usize,
+    /// Since when something waits, or a part of it was left.
+    since: Option<Instant>,
 }
 
 /// Why records were not taken.
@@ -105,11 +113,13 @@ pub(super) enum NotTaken {
 
 impl Lane {
     fn push(&mut self, entry: Entry) {
+        self.since.get_or_insert_with(Instant::now);
         self.count(&entry);
         self.entries.push_back(entry);
     }
 
     fn put_back(&mut self, entry: Entry) {
+        self.since.get_or_insert_with(Instant::now);
         self.count(&entry);
         self.entries.push_front(entry);
     }
@@ -169,6 +179,14 @@ impl Lane {
             taken += entry.bytes();
             turn.push(entry);
         }
+        self.since = (!self.entries.is_empty()).then(Instant::now);
+    }
+
+    /// How much of it goes along with records that somebody waits for.
+    fn riders(&self) -> usize {
+        let waited = self.since.is_some_and(|since| since.elapsed() >= GROUP_DELAY);
+        let ride = waited || self.awaited > 0 || self.bytes >= RIDER_BYTES;
+        if ride { RIDER_BYTES.max(self.bytes / RIDER_SHARE) } else { 0 }
     }
 }
 
@@ -474,7 +492,7 @@ impl State {
                 Turn::Task(task)
             }
             None => {
-                let room = if self.fast.awaited > 0 { RIDER_BYTES } else { TURN_BYTES };
+                let room = if self.fast.awaited > 0 { self.slow.riders() } else { TURN_BYTES };
                 let mut turn = Vec::new();
                 self.not_before = None;
                 self.fast.take(&mut turn, TURN_BYTES);

@@ -107,15 +107,12 @@ impl Entry {
 /// Whether a record belongs to the fast lane.
 pub(super) fn is_fast(record: &Record) -> bool {
     match record {
-        Record::Lease(_)
-        | Record::Free { .. }
-        | Record::Knows { .. }
-        | Record::Decision(_)
-        | Record::Change(_)
+        Record::Lease(_) | Record::Free { .. } | Record::Knows { .. } | Record::Decision(_) => true,
+        Record::Change(_)
         | Record::Blob { .. }
         | Record::BlobFile { .. }
-        | Record::Proposal(_) => true,
-        Record::Session(_)
+        | Record::Proposal(_)
+        | Record::Session(_)
         | Record::Line { .. }
         | Record::Item { .. }
         | Record::Tail { .. }
