@@ -89,7 +89,8 @@ fn idle(window: Duration) {
     println!("idle, {AGENTS} panes at 160x50, {seconds:.0} s: {bytes} bytes to the terminal");
     if let (Some(before), Some(after)) = (before, after) {
         let cpu = (after.0 - before.0) / seconds * 100.0;
-        let switches = after.1 - before.1;
+        // A thread that ended meanwhile takes its count with it.
+        let switches = after.1.saturating_sub(before.1);
         println!("  processor {cpu:.2} %, {switches} voluntary switches");
     }
     screen.send_keys("<c-space>q");

@@ -1,7 +1,9 @@
 //! The guard from outside: real programs behind it, and everything that tries to get round it.
 //!
-//! These tests need a kernel that can ask (Landlock and seccomp notifications). On another one they
-//! say so and prove nothing; with `BENCHDOG_GUARD=require` that is a failure.
+//! These tests need a kernel that can ask (Landlock and seccomp notifications), and run only where
+//! somebody wants them: `BENCHDOG_GUARD=require cargo test --test guard`. They are no part of the
+//! check yet, as the guard is no part of the program yet: opening a named pipe for writing hangs
+//! behind it about once in twenty runs of `same`, which is to be mended first.
 #![allow(
     unsafe_code,
     clippy::unwrap_used,
