@@ -95,6 +95,22 @@ impl Stage {
     }
 }
 
+#[test]
+fn a_box_over_wide_characters_is_drawn_the_same_anew() {
+    let mut stage = Stage::new(80, 24, 2);
+    let steps = [
+        Step::Resize(88, 36),
+        Step::Prefixed('o'),
+        Step::Paste("漢".to_owned()),
+        Step::Prefixed('{'),
+        Step::Prefixed('n'),
+        Step::Agent(3),
+    ];
+    for step in steps {
+        stage.step(step);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
