@@ -165,17 +165,16 @@ fn obstacle(row: &SessionRow, transcripts: &mut Transcripts) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::history::record::Record;
     use crate::model::agent::AgentSpec;
     use crate::model::time::Wall;
     use crate::model::usage::Usage;
 
-    fn stored(workspace: &Path, cwd: &Path) -> (tempfile::TempDir, PathBuf, SessionId) {
-        let home = tempfile::tempdir().unwrap();
-        let history = home.path().join("history.db");
-        let row = SessionRow {
+    /// A session as it would be stored.
+    pub(in crate::engine) fn row(workspace: &Path, cwd: &Path) -> SessionRow {
+        SessionRow {
             id: "s".into(),
             backend_session_id: None,
             title: String::new(),
@@ -192,7 +191,13 @@ mod tests {
             usage: Usage::default(),
             last_state: String::new(),
             forked_from: None,
-        };
+        }
+    }
+
+    fn stored(workspace: &Path, cwd: &Path) -> (tempfile::TempDir, PathBuf, SessionId) {
+        let home = tempfile::tempdir().unwrap();
+        let history = home.path().join("history.db");
+        let row = row(workspace, cwd);
         let store = Store::open(&history).unwrap();
         store.blocking_queue(vec![Record::Session(Box::new(row))]).unwrap();
         store.close().unwrap();

@@ -10,10 +10,10 @@ use super::census::Census;
 use super::command::Reply;
 use super::disk;
 use super::drivers::Drivers;
-use super::effect::{Effect, Query};
+use super::effect::Effect;
 use super::event::Event;
 use super::identity;
-use super::input::{Asker, Input, Resume, Ticket};
+use super::input::{Asker, Input, Ticket};
 use super::jobs::Jobs;
 use super::lookup;
 use super::publish::Publisher;
@@ -182,15 +182,29 @@ impl Performer {
                     Some(Input::Scanned { agent, call, after, found })
                 });
             }
-            Effect::Load { from, session, how } => self.load(from, session, how),
-            Effect::LoadBench { from, begun } => {
-                let (history, root) = (self.history.clone(), self.root.clone());
-                self.job(move || {
-                    let result = lookup::bench(&history, &root, begun);
-                    Some(Input::BenchLoaded { from, result })
-                });
+            Effect::Load { from, session, how } => {
+                self.look_up(move |history, root, _, stored| {
+                    let loaded =
+                        stored.and_then(|()| lookup::session(history, root, &session, how));
+                    Input::Loaded { from, how, result: loaded.map(Box::new) }
+                })
+                .await;
             }
-            Effect::Query { from, query } => self.query(from, query).await,
+            Effect::LoadBench { from, begun } => {
+                self.look_up(move |history, root, _, stored| {
+                    let result = stored.and_then(|()| lookup::bench(history, root, begun));
+                    Input::BenchLoaded { from, result }
+                })
+                .await;
+            }
+            Effect::Query { from, query } => {
+                // Where nothing can be stored, what was stored before can still be read.
+                self.look_up(move |history, root, store, _| {
+                    let reply = lookup::answer(history, root, store, query);
+                    Input::Answered { from, reply: reply.unwrap_or_else(Reply::Failed) }
+                })
+                .await;
+            }
             Effect::LookUpBranch => self.look_up_branch(),
             Effect::WakeAt(at) => self.wake_at = Some(at),
             Effect::End => self.ended = true,
@@ -319,23 +333,21 @@ impl Performer {
         });
     }
 
-    fn load(&self, from: Asker, session: SessionId, how: Resume) {
-        let (history, root) = (self.history.clone(), self.root.clone());
-        self.job(move || {
-            let result = lookup::session(&history, &root, &session, how).map(Box::new);
-            Some(Input::Loaded { from, how, result })
-        });
-    }
-
-    async fn query(&mut self, from: Asker, query: Query) {
-        // What was said a moment ago is to be found as well.
+    /// Has `answer` look into the history once all that was said until now is stored, or cannot be.
+    ///
+    /// The history stores in groups: whoever looked at once would miss what the last moments
+    /// brought, and a branch of a conversation that began just now would know nothing of it.
+    async fn look_up(
+        &mut self,
+        answer: impl FnOnce(&Path, &Path, &Store, Result<(), Failure>) -> Input + Send + 'static,
+    ) {
         self.flush().await;
+        let stored = self.store.flush();
         let (history, root, store) =
             (self.history.clone(), self.root.clone(), Arc::clone(&self.store));
         self.job(move || {
-            let reply = lookup::answer(&history, &root, &store, query);
-            let reply = reply.unwrap_or_else(Reply::Failed);
-            Some(Input::Answered { from, reply })
+            let stored = stored.wait().map_err(Failure::from);
+            Some(answer(&history, &root, &store, stored))
         });
     }
 
@@ -400,6 +412,8 @@ mod tests {
 
     use super::*;
     use crate::agent::Driver;
+    use crate::engine::input::{ClientId, Resume};
+    use crate::model::session::SessionRow;
 
     fn performer(places: usize) -> (Performer, mpsc::Receiver<Input>, mpsc::Receiver<Input>) {
         let home = tempfile::tempdir().unwrap().keep();
@@ -425,6 +439,33 @@ mod tests {
         assert!(matches!(refused, Some(Input::Stored { ticket: Ticket(2), result: Err(_) })));
         let stored = durable.recv().await;
         assert!(matches!(stored, Some(Input::Stored { ticket: Ticket(1), result: Ok(()) })));
+    }
+
+    #[tokio::test]
+    async fn what_was_said_a_moment_ago_is_found() {
+        let (mut performer, mut results, _durable) = performer(1);
+        let root = performer.root.clone();
+        for conversation in 1..=5 {
+            // The group of this record is stored some milliseconds later.
+            let backend_session_id = Some(conversation.to_string());
+            let row = SessionRow { backend_session_id, ..lookup::tests::row(&root, &root) };
+            performer.records.push(Record::Session(Box::new(row)));
+            let branch = move |history: &Path, root: &Path, _: &Store, stored| {
+                let loaded = lookup::session(history, root, &"s".into(), Resume::Fork);
+                let result = Result::and(stored, loaded).map(Box::new);
+                Input::Loaded {
+                    from: Asker { client: ClientId(1), id: 1 },
+                    how: Resume::Fork,
+                    result,
+                }
+            };
+            performer.look_up(branch).await;
+            let found = results.recv().await;
+            let Some(Input::Loaded { result: Ok(loaded), .. }) = found else {
+                panic!("{found:?}");
+            };
+            assert_eq!(loaded.row.backend_session_id, Some(conversation.to_string()));
+        }
     }
 
     #[tokio::test]
