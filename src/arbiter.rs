@@ -30,6 +30,7 @@ mod pins;
 mod rebase;
 mod requests;
 mod reserve;
+mod touches;
 mod versions;
 mod waits;
 mod writes;
@@ -39,7 +40,10 @@ mod writes;
 mod proof;
 
 pub use claim::{Claim, is_protected};
-pub use input::{Disk, Edit, Effect, Input, Lease, Observation, Proposal, Seen, Wish, WriteEnd};
+pub use input::{
+    Deed, Disk, Edit, Effect, Input, Lease, Mark, Observation, Proposal, Seen, Touch, Wish,
+    WriteEnd,
+};
 pub use query::Standing;
 pub use rebase::edited;
 pub use restore::{LeaseRow, Rows, WriterRow};

@@ -57,6 +57,30 @@ pub enum Input {
         /// The file now.
         disk: Disk,
     },
+    /// A process of an owner is about to change files by a system call, and waits for the answer:
+    /// in the effects of this very call stands [`Effect::Granted`], [`Effect::Refused`] or
+    /// [`Effect::Waiting`]; after the last the process is to ask again.
+    Touch(Touch),
+    /// A touch that was granted was not carried out after all.
+    Untouched {
+        /// Which touch.
+        op: OpId,
+    },
+    /// A touch that was granted was carried out. What became of its files is answered to
+    /// [`Effect::LookAfter`].
+    Touched {
+        /// Which touch.
+        op: OpId,
+    },
+    /// Nobody can write the file any more that a touch was about; this is on disk now.
+    LookedAfter {
+        /// Which touch.
+        op: OpId,
+        /// Which of its files.
+        path: WorkPath,
+        /// The file now.
+        disk: Disk,
+    },
     /// An owner was shown a file's content (it read it).
     Observed {
         /// Who.
@@ -163,6 +187,43 @@ pub enum WriteEnd {
     /// The tool failed: whatever changed meanwhile is not its doing, unless it is exactly what the
     /// write was to make.
     Failed,
+}
+
+/// A change that a process of an owner is about to make by itself: all of it, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touch {
+    /// Names it in the answer.
+    pub op: OpId,
+    /// Whose process it is.
+    pub owner: Owner,
+    /// What would change.
+    pub marks: Vec<Mark>,
+    /// How much longer the process can wait.
+    pub wait_ms: u64,
+}
+
+/// What a touch does to one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Which path, resolved.
+    pub path: WorkPath,
+    /// What happens to it.
+    pub deed: Deed,
+}
+
+/// What happens to a path by a system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Deed {
+    /// It comes to be; if it is there already, nothing happens.
+    Appear,
+    /// What it was goes: it is emptied, replaced or removed.
+    Destroy,
+    /// A part of it changes, or what is known about it.
+    Alter,
+    /// A folder gets another name, with everything below.
+    MoveFolder,
+    /// Anything, and only the person may do it.
+    Forbidden,
 }
 
 /// A wish to write one file.
@@ -341,6 +402,14 @@ pub enum Effect {
         holder: Owner,
         /// Its place in the queue, from 1.
         place: usize,
+    },
+    /// Once no process can write the file any more, look at it and answer with
+    /// [`Input::LookedAfter`]. A touch that was refused may want this too.
+    LookAfter {
+        /// Which touch.
+        op: OpId,
+        /// Which of its files.
+        path: WorkPath,
     },
     /// The lease of a path is this now (`None`: free).
     Moved {

@@ -29,6 +29,9 @@ impl Table {
         if self.settings.is(super::settings::Mutant::NoLease) {
             return None;
         }
+        if self.is_being_moved(file, who) {
+            return Some(Block::Right);
+        }
         if let Some(right) = &self.at(file).right {
             let blocks = match right.state {
                 LeaseState::Inflight => true,
@@ -113,6 +116,12 @@ impl Table {
     /// Ends whatever right there is on the file; `next` is what follows, unless the person gave
     /// the file away or somebody has reserved it.
     pub(super) fn settle(&mut self, file: FileId, next: Option<Right>) {
+        if let Some(right) = self.right_of_touch(file) {
+            // A process is changing it; the end of that settles it.
+            self.busy.insert(file);
+            self.at_mut(file).right = Some(right);
+            return self.after_queue(file);
+        }
         let mut next = next;
         if let Some(heir) = self.at_mut(file).heir.take() {
             next = Some(self.ticket(heir, self.settings.hold_max_ms, "given by the person"));

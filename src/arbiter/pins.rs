@@ -77,6 +77,11 @@ impl Pattern {
         }
     }
 
+    /// Whether it may cover something in a folder, or the folder itself.
+    pub(super) fn reaches_into(&self, folder: &WorkPath) -> bool {
+        self.covers(folder) || self.overlaps(&Self::Folder(format!("{folder}/")))
+    }
+
     /// Whether some file may be covered by both.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {

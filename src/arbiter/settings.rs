@@ -90,6 +90,10 @@ pub(super) enum Mutant {
     CutRefusalCountsAsSeen,
     /// The end of a turn or of a process ends writes that are still carried out.
     EndBreaksInflight,
+    /// A process may destroy what nobody of its session has seen.
+    TouchesAreBlind,
+    /// A process's write is over once its call has returned.
+    TouchEndsWithItsCall,
     /// Nobody looks for circles of waiters.
     NoDeadlockCheck,
     /// A waiter's deadline is not put into the timers.

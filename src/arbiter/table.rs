@@ -9,7 +9,7 @@
 //!
 //! The rules live in the neighbours: requests and their ends in `requests` and `writes`, leases
 //! in `leases`, queues and circles in `waits`, reservations in `reserve`, contents in `versions`,
-//! what ends with a turn or a process in `ends`.
+//! what processes do by themselves in `touches`, what ends with a turn or a process in `ends`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use super::owners::{FileId, Owners, Who};
 use super::pins::{Pattern, Pins};
 use super::refusal::Person;
 use super::settings::Settings;
+use super::touches::Touching;
 use super::versions::{Content, Extent, better};
 use crate::model::id::OpId;
 use crate::model::lease::{LeaseState, Owner, Refusal};
@@ -26,7 +27,7 @@ use crate::model::path::{Hash, WorkPath};
 use crate::model::time::Mono;
 
 /// How many changes of a file are remembered, to say who made them.
-const CHANGES: usize = 8;
+pub(super) const CHANGES: usize = 8;
 
 /// Who may write what. See the module for what it promises.
 #[derive(Debug, Clone)]
@@ -37,6 +38,10 @@ pub struct Table {
     pub(super) files: Vec<File>,
     pub(super) pins: Pins,
     pub(super) ops: HashMap<OpId, Op>,
+    /// What processes change by themselves, until it is known what came of it.
+    pub(super) touches: HashMap<OpId, Touching>,
+    /// Folders that get another name right now, and by whom.
+    pub(super) moves: Vec<(OpId, FileId, Who)>,
     /// Files that somebody has.
     pub(super) busy: BTreeSet<FileId>,
     /// Requests that wait, by the clan of their owner: the edges of the wait-for graph.
@@ -84,6 +89,10 @@ pub(super) struct File {
     pub(super) fence: Option<Mono>,
     /// When its timer rings.
     pub(super) timer: Option<Mono>,
+    /// Touches that were granted and have not ended, all of one clan.
+    pub(super) touched: Vec<OpId>,
+    /// Whose process was last refused it, and when its owner was told.
+    pub(super) told: Option<(Who, Mono)>,
 }
 
 /// Somebody's right on a file.
@@ -187,6 +196,8 @@ impl Table {
             files: Vec::new(),
             pins: Pins::default(),
             ops: HashMap::new(),
+            touches: HashMap::new(),
+            moves: Vec::new(),
             busy: BTreeSet::new(),
             waiting: BTreeSet::new(),
             reserving: Vec::new(),
@@ -210,6 +221,10 @@ impl Table {
             Input::Answered { op } => self.answered(op),
             Input::Withdrawn { op } => self.withdrawn(op),
             Input::Finished { op, end, disk } => self.finished(op, end, &disk),
+            Input::Touch(touch) => self.touch_files(&touch),
+            Input::Untouched { op } => self.untouched(op),
+            Input::Touched { op } => self.touched(op),
+            Input::LookedAfter { op, path, disk } => self.looked_after(op, &path, &disk),
             Input::Observed { owner, path, hash, seen } => {
                 self.observed(&owner, &path, Observation { hash, seen });
             }

@@ -189,7 +189,7 @@ impl Table {
     }
 
     /// Compares what is on disk with what is known of it, before a decision.
-    fn notice(&mut self, file: FileId, disk: &Disk) {
+    pub(super) fn notice(&mut self, file: FileId, disk: &Disk) {
         let Some(now) = Content::of(disk) else { return };
         let unsure = self.at_mut(file).unsure.take();
         match (self.at(file).disk, unsure) {

@@ -7,7 +7,7 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::sealed::Sealed;
 use super::world::{Action, Stage, World, marks, owner};
-use crate::arbiter::input::{Effect, Hand, Seen};
+use crate::arbiter::input::{Deed, Effect, Hand, Seen};
 use crate::arbiter::settings::{Mutant, Settings};
 use crate::model::id::OpId;
 use crate::model::lease::{Owner, RefusalCode};
@@ -27,6 +27,8 @@ struct Bounds {
     restarts: u8,
     whole: bool,
     edits: bool,
+    /// Processes write as well, past the tools.
+    shell: bool,
     /// Lines so long that no refusal can show them.
     long: bool,
     /// Who carries the writes out.
@@ -44,6 +46,7 @@ const NONE: Bounds = Bounds {
     restarts: 0,
     whole: true,
     edits: true,
+    shell: false,
     long: false,
     hand: Hand::Owner,
     mutant: Mutant::None,
@@ -85,6 +88,9 @@ enum Step {
     Read(u8),
     Whole(u8),
     Edit(u8),
+    /// A process replaces the file by what its agent takes it for and a line, or adds the line.
+    Replace(u8),
+    Append(u8),
     Look(OpId),
     Run(OpId),
     Finish(OpId),
@@ -192,6 +198,9 @@ impl Model for Bounds {
                     if self.edits {
                         steps.push(Step::Edit(at));
                     }
+                    if self.shell {
+                        steps.extend([Step::Replace(at), Step::Append(at)]);
+                    }
                 }
                 continue;
             };
@@ -204,7 +213,8 @@ impl Model for Bounds {
                     if !orphan {
                         steps.push(Step::EndTurn(at));
                     }
-                    if left.asks > 0 && !orphan {
+                    let shell = matches!(world.calls[&op].action, Action::Shell(..));
+                    if left.asks > 0 && !orphan && !shell {
                         steps.push(Step::Ask(op));
                     }
                 }
@@ -246,6 +256,14 @@ impl Model for Bounds {
                 let anchor = format!("anchor{at}\n");
                 let edits = vec![(anchor.clone(), format!("{anchor}{}", line(at, left)), false)];
                 world.call_by(self.hand, &agent(at), FILE, Action::Edits(edits), 20_000);
+            }
+            Step::Replace(at) => {
+                let text = format!("{}{}", world.remembered(&agent(at), FILE), line(at, left));
+                world.call(&agent(at), FILE, Action::Shell(Deed::Destroy, text), 0);
+            }
+            Step::Append(at) => {
+                let action = Action::Shell(Deed::Alter, line(at, left));
+                world.call(&agent(at), FILE, action, 0);
             }
             Step::Look(op) => world.inspect(op),
             Step::Run(op) => world.run(op),
@@ -376,6 +394,13 @@ fn three_agents_lose_nothing() {
 }
 
 #[test]
+fn nothing_is_lost_to_processes() {
+    holds(Bounds { shell: true, edits: false, writes: 2, ..NONE });
+    holds(Bounds { shell: true, ticks: 1, asks: 1, deaths: 1, ..NONE });
+    holds(Bounds { shell: true, whole: false, restarts: 1, ..NONE });
+}
+
+#[test]
 fn nothing_is_lost_when_no_refusal_can_show_the_change() {
     holds(Bounds { writes: 2, long: true, ..NONE });
 }
@@ -396,4 +421,8 @@ fn each_broken_rule_is_noticed() {
     is_caught(Bounds { mutant: Mutant::RebaseCountsAsSeen, ..long }, lost);
     is_caught(Bounds { mutant: Mutant::CutRefusalCountsAsSeen, ..long }, lost);
     is_caught(Bounds { mutant: Mutant::ForgottenWaiter, ..NONE }, "no forgotten waiter");
+    let shell = Bounds { shell: true, ..NONE };
+    is_caught(Bounds { mutant: Mutant::TouchesAreBlind, ..shell }, lost);
+    is_caught(Bounds { mutant: Mutant::TouchEndsWithItsCall, ..shell }, lost);
+    is_caught(Bounds { mutant: Mutant::NoLease, ..shell }, lost);
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::world::{Action, Stage, World, marks, owner, path};
-use crate::arbiter::input::{Edit, Effect, Hand, Input, Seen};
+use crate::arbiter::input::{Deed, Edit, Effect, Hand, Input, Seen};
 use crate::arbiter::rebase::{Obstacle, rebase};
 use crate::arbiter::settings::Settings;
 use crate::model::difference::Difference;
@@ -28,6 +28,9 @@ enum Step {
     Whole(usize, usize, u64),
     Edit(usize, usize, usize, u64),
     Opaque(usize, usize),
+    /// A process replaces a file, or adds to it.
+    Replace(usize, usize),
+    Append(usize, usize),
     /// The bench writes for somebody.
     Bench(usize, usize),
     WaitFor(usize, usize),
@@ -62,6 +65,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(w, f, at, ms)| Step::Edit(w, f, at, ms)),
         1 => (who(), file()).prop_map(|(w, f)| Step::Opaque(w, f)),
         2 => (who(), file()).prop_map(|(w, f)| Step::Bench(w, f)),
+        4 => (who(), file()).prop_map(|(w, f)| Step::Replace(w, f)),
+        3 => (who(), file()).prop_map(|(w, f)| Step::Append(w, f)),
         1 => (who(), file()).prop_map(|(w, f)| Step::WaitFor(w, f)),
         1 => (who(), 0..PATTERNS.len(), wait()).prop_map(|(w, p, ms)| Step::Reserve(w, p, ms)),
         1 => who().prop_map(Step::Release),
@@ -138,7 +143,8 @@ impl Run {
                 op.into_iter().for_each(|op| world.finish(op));
             }
             Step::Ask(at) => {
-                let op = call(at, &[Stage::Granted]);
+                // Nobody asks about a call that a process makes, and nobody takes it back.
+                let op = call(at, &[Stage::Granted]).filter(|op| !world.is_shell(*op));
                 op.into_iter().for_each(|op| world.ask(op));
             }
             Step::Answer(at) => {
@@ -149,7 +155,7 @@ impl Run {
             }
             Step::Withdraw(at) => {
                 let any = [Stage::Waiting, Stage::Looking(None), Stage::Granted, Stage::Asked];
-                if let Some(op) = call(at, &any) {
+                if let Some(op) = call(at, &any).filter(|op| !world.is_shell(*op)) {
                     world.withdraw(op);
                     self.answers.insert(op, Answer::Withdrawn);
                 }
@@ -163,6 +169,14 @@ impl Run {
             Step::Opaque(at, file) => {
                 let text = self.own_text(at, file);
                 self.world.call(&who(at), FILES[*file], Action::Opaque(text), 20_000);
+            }
+            Step::Replace(at, file) => {
+                let action = Action::Shell(Deed::Destroy, self.own_text(at, file));
+                self.world.call(&who(at), FILES[*file], action, 0);
+            }
+            Step::Append(at, file) => {
+                let action = Action::Shell(Deed::Alter, self.mark(at));
+                self.world.call(&who(at), FILES[*file], action, 0);
             }
             Step::Bench(at, file) => {
                 let action = Action::Whole(self.own_text(at, file));
@@ -239,10 +253,10 @@ impl Run {
         assert!(!world.clash, "two writers at once");
         assert!(world.leases_agree(), "the leases are not what was told");
         assert!(world.waiters_have_an_end(), "a waiter without an end");
-        let mut writing = BTreeMap::new();
         for (op, call) in &world.calls {
             if matches!(call.stage, Stage::Looking(_) | Stage::Granted | Stage::Ran) {
-                let other = writing.insert(call.path.clone(), op);
+                let mut others = world.calls.iter().filter(|(id, _)| id > &op);
+                let other = others.find(|(_, other)| call.clashes_with(other));
                 assert_eq!(other, None, "two have {}", call.path);
             }
         }

@@ -6,10 +6,11 @@
 mod contents;
 mod leases;
 mod reservations;
+mod touches;
 mod waits;
 
 use super::world::{Action, Stage, World, owner, path};
-use crate::arbiter::input::{Effect, Input, Seen};
+use crate::arbiter::input::{Deed, Effect, Input, Seen};
 use crate::arbiter::settings::Settings;
 use crate::model::id::OpId;
 use crate::model::lease::{LeaseState, Owner};
@@ -80,6 +81,7 @@ fn answer(names: &[(OpId, String)], effect: &Effect) -> Option<String> {
             Some(format!("tell {}: {}", owner.key(), head.join(" ")))
         }
         Effect::Inspect { .. }
+        | Effect::LookAfter { .. }
         | Effect::Moved { .. }
         | Effect::Knows { .. }
         | Effect::Changed { .. }
@@ -124,6 +126,14 @@ fn run(script: &str) -> (Vec<(OpId, String)>, Vec<Effect>) {
             }
             ["formats", at, text] => {
                 let op = world.call(&who, at, Action::Opaque(lines(text)), 20_000);
+                names.push((op, words[0].into()));
+            }
+            ["shells", at, text] => {
+                let op = world.call(&who, at, Action::Shell(Deed::Destroy, lines(text)), 0);
+                names.push((op, words[0].into()));
+            }
+            ["appends", at, text] => {
+                let op = world.call(&who, at, Action::Shell(Deed::Alter, lines(text)), 0);
                 names.push((op, words[0].into()));
             }
             ["waits", "for", at] => {

@@ -46,7 +46,10 @@ fn shape(world: &World, hasher: &mut DefaultHasher) {
     let ahead = |at: Option<Mono>| at.map(|at| at.since(now));
     let table = &world.table;
     // Each owner has one call at most, so the owner names it.
-    let name = |op: OpId| table.ops.get(&op).map(|op| op.who);
+    let name = |op: OpId| {
+        let touch = || table.touches.get(&op).map(|touch| touch.who);
+        table.ops.get(&op).map(|op| op.who).or_else(touch)
+    };
     for file in &table.files {
         let right = file.right.as_ref();
         right.map(|r| (r.who, r.state, r.op.map(name), ahead(r.until))).hash(hasher);
@@ -54,6 +57,7 @@ fn shape(world: &World, hasher: &mut DefaultHasher) {
             (waiter.who, waiter.op.is_some(), waiter.until.since(now)).hash(hasher);
         }
         (file.heir, file.disk, file.unsure, ahead(file.fence)).hash(hasher);
+        file.touched.iter().map(|op| name(*op)).collect::<Vec<_>>().hash(hasher);
         for change in &file.changes {
             (change.after, change.who).hash(hasher);
         }

@@ -460,6 +460,7 @@ impl Day {
                 Effect::Knows { .. }
                 | Effect::Changed { .. }
                 | Effect::Tell { .. }
+                | Effect::LookAfter { .. }
                 | Effect::WakeAt(_) => {}
             }
         }

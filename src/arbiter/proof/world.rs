@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::arbiter::input::{
-    Disk, Edit, Effect, Hand, Input, Lease, Observation, Proposal, Seen, Wish, WriteEnd,
+    Deed, Disk, Edit, Effect, Hand, Input, Lease, Mark, Observation, Proposal, Seen, Touch, Wish,
+    WriteEnd,
 };
 use crate::arbiter::pins::Pattern;
 use crate::arbiter::restore::{LeaseRow, Rows, goes_on};
@@ -57,6 +58,8 @@ pub(super) enum Action {
     Whole(String),
     Edits(Vec<(String, String, bool)>),
     Opaque(String),
+    /// A process of the owner destroys what is there and writes this, or adds it at the end.
+    Shell(Deed, String),
     Turn,
     Set,
 }
@@ -92,6 +95,17 @@ pub(super) fn marks(text: &str) -> BTreeSet<String> {
     text.split_whitespace()
         .filter_map(|word| word.find('@').map(|at| word[at..].to_owned()))
         .collect()
+}
+
+impl Call {
+    /// Whether both are at the same file at once, and must not be.
+    pub(super) fn clashes_with(&self, other: &Self) -> bool {
+        let writing = matches!(other.stage, Stage::Granted | Stage::Ran);
+        // A process may be the very write that a tool of its session was granted.
+        let shell = [self, other].iter().any(|call| matches!(call.action, Action::Shell(..)));
+        let joined = shell && self.owner.session() == other.owner.session();
+        writing && self.path == other.path && !joined
+    }
 }
 
 impl World {
@@ -142,7 +156,7 @@ impl World {
     }
 
     fn take_in(&mut self, effects: Vec<Effect>) {
-        let mut looks = Vec::new();
+        let (mut looks, mut after) = (Vec::new(), Vec::new());
         for effect in effects {
             match &effect {
                 Effect::Inspect { op, base, .. } => {
@@ -164,18 +178,35 @@ impl World {
                         None => self.knows.remove(&key),
                     };
                 }
+                // A process waits a few seconds at most, then its call fails.
+                Effect::Waiting { op, .. } if self.is_shell(*op) => {
+                    self.calls.remove(op);
+                }
+                Effect::LookAfter { op, path } if !self.calls.contains_key(op) => {
+                    after.push((*op, path.clone()));
+                }
                 Effect::Waiting { .. }
+                | Effect::LookAfter { .. }
                 | Effect::Changed { .. }
                 | Effect::Tell { .. }
                 | Effect::WakeAt(_) => {}
             }
             self.effects.push(effect);
         }
+        for (op, path) in after {
+            // The touch was refused, and so removed, by one of these effects.
+            let disk = self.look(path.as_str());
+            self.tell(Input::LookedAfter { op, path, disk });
+        }
         if self.quick {
             for op in looks {
                 self.inspect(op);
             }
         }
+    }
+
+    pub(super) fn is_shell(&self, op: OpId) -> bool {
+        self.calls.get(&op).is_some_and(|call| matches!(call.action, Action::Shell(..)))
     }
 
     fn set(&mut self, op: OpId, stage: Stage) {
@@ -189,6 +220,11 @@ impl World {
         match call.action {
             Action::Turn | Action::Set => {
                 self.calls.remove(&op);
+            }
+            Action::Shell(..) => {
+                // The file is open now; the process writes later.
+                self.set(op, Stage::Granted);
+                self.tell(Input::Touched { op });
             }
             Action::Whole(_) | Action::Edits(_) | Action::Opaque(_) => {
                 let (owner, path) = (call.owner.clone(), call.path.clone());
@@ -263,6 +299,12 @@ impl World {
             Action::Edits(edits) => Proposal::Edits(
                 edits.into_iter().map(|(old, new, all)| Edit { old, new, all }).collect(),
             ),
+            Action::Shell(deed, _) => {
+                let marks = vec![Mark { path: path(at), deed }];
+                let owner = owner.clone();
+                self.tell(Input::Touch(Touch { op, owner, marks, wait_ms: 2_000 }));
+                return op;
+            }
             Action::Opaque(_) | Action::Set => Proposal::Opaque,
             Action::Turn => {
                 let input = Input::WaitFor { op, owner: owner.clone(), path: path(at), wait_ms };
@@ -309,29 +351,40 @@ impl World {
         self.tell(Input::Inspected { op, disk, base });
     }
 
-    /// The tool does what it was called for.
+    /// The tool or process does what it was called for.
     pub(super) fn run(&mut self, op: OpId) {
         let Some(call) = self.calls.get(&op).cloned() else { return };
         let old = self.disk.get(&call.path).cloned();
         let now = old.as_deref().unwrap_or("");
         let new = match &call.action {
-            Action::Whole(text) | Action::Opaque(text) => Some(text.clone()),
+            Action::Whole(text) | Action::Opaque(text) | Action::Shell(Deed::Destroy, text) => {
+                Some(text.clone())
+            }
+            Action::Shell(_, line) => Some(format!("{now}{line}")),
             Action::Edits(edits) => edit(edits, now),
             Action::Turn | Action::Set => None,
         };
-        let others = self.calls.values().filter(|other| other.path == call.path);
-        let writing = |stage| matches!(stage, Stage::Granted | Stage::Ran);
-        self.clash |= others.filter(|other| writing(other.stage)).count() > 1;
+        let others = self.calls.iter().filter(|(id, _)| **id != op).map(|(_, other)| other);
+        self.clash |= others.filter(|other| call.clashes_with(other)).count() > 0;
         self.set(op, Stage::Ran);
         let Some(new) = new else { return };
-        let seen = self.shown.entry(call.owner.clone()).or_default();
+        let mut seen = self.shown.remove(&call.owner).unwrap_or_default();
         let kept = marks(&new);
-        let gone = marks(now).into_iter().filter(|mark| !kept.contains(mark));
-        self.lost.extend(gone.filter(|mark| !seen.contains(mark)));
+        let gone: Vec<String> =
+            marks(now).into_iter().filter(|mark| !kept.contains(mark)).collect();
+        // Which of a session's agents began a process is not known to anybody.
+        let session = self.shown.iter().filter(|(owner, _)| {
+            matches!(call.action, Action::Shell(..)) && owner.session() == call.owner.session()
+        });
+        let known: BTreeSet<&String> = session.flat_map(|(_, shown)| shown).chain(&seen).collect();
+        self.lost.extend(gone.iter().filter(|mark| !known.contains(mark)).cloned());
         seen.extend(match &call.action {
             Action::Edits(edits) => edits.iter().flat_map(|(_, new, _)| marks(new)).collect(),
-            Action::Whole(_) | Action::Opaque(_) | Action::Turn | Action::Set => kept,
+            Action::Shell(Deed::Destroy, _) | Action::Whole(_) | Action::Opaque(_) => kept,
+            Action::Shell(_, line) => marks(line),
+            Action::Turn | Action::Set => BTreeSet::new(),
         });
+        self.shown.insert(call.owner.clone(), seen);
         let memory = self.memory.entry((call.owner.clone(), call.path.clone())).or_default();
         match &call.action {
             Action::Edits(edits) => {
@@ -339,9 +392,10 @@ impl World {
                     *memory = next;
                 }
             }
-            Action::Whole(_) | Action::Opaque(_) | Action::Turn | Action::Set => {
+            Action::Shell(Deed::Destroy, _) | Action::Whole(_) | Action::Opaque(_) => {
                 memory.clone_from(&new);
             }
+            Action::Shell(..) | Action::Turn | Action::Set => {}
         }
         self.disk.insert(call.path, Arc::from(new));
     }
@@ -362,7 +416,10 @@ impl World {
             if let Some(text) = self.disk.get(&call.path) {
                 self.blobs.insert(Hash::of(text.as_bytes()), text.clone());
             }
-            self.tell(Input::Finished { op, end, disk });
+            self.tell(match call.action {
+                Action::Shell(..) => Input::LookedAfter { op, path: path(&call.path), disk },
+                _ => Input::Finished { op, end, disk },
+            });
         }
     }
 
@@ -383,12 +440,19 @@ impl World {
 
     pub(super) fn die(&mut self, owner: &Owner) {
         let runs = |stage| matches!(stage, Stage::Granted | Stage::Ran);
-        self.calls.retain(|_, call| {
-            call.owner.session() != owner.session()
-                || (call.hand == Hand::Bench && runs(call.stage))
+        let theirs = |call: &Call| call.owner.session() == owner.session();
+        let shells = self.calls.iter().filter(|(_, call)| theirs(call));
+        let shells = shells.filter(|(_, call)| matches!(call.action, Action::Shell(..)));
+        let shells: Vec<OpId> = shells.map(|(op, _)| *op).collect();
+        self.calls.retain(|op, call| {
+            !theirs(call) || shells.contains(op) || (call.hand == Hand::Bench && runs(call.stage))
         });
         if let Some(session) = owner.session() {
             self.tell(Input::Gone { session: session.clone() });
+        }
+        // Its processes are gone with it, which is seen in their files.
+        for op in shells {
+            self.finish(op);
         }
     }
 

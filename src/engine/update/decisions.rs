@@ -51,6 +51,8 @@ impl State {
                     self.changed(step, path, owner, (before, after), over);
                 }
                 arbiter::Effect::Tell { owner, text } => self.tell(step, &owner, text),
+                // No process of an agent is asked about yet.
+                arbiter::Effect::LookAfter { .. } => {}
                 // `State::arm` asks for the earliest wake-up of all parts at once.
                 arbiter::Effect::WakeAt(_) => {}
             }

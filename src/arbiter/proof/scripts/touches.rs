@@ -1,0 +1,88 @@
+//! What processes of agents write by themselves.
+
+use super::*;
+
+#[test]
+fn a_process_gets_no_file_that_another_has_and_its_owner_is_told_once() {
+    check(
+        "a reads f; b reads f; a edits f two 2 slowly; b shells f all; a is done;
+         b shells f all; b appends f more; 6 pass; b appends f more",
+        "a may
+         b waits for a on f at 0
+         tell b: A command of yours
+         b may not: HELD
+         b may not: HELD
+         tell b: A command of yours
+         b may not: HELD",
+    );
+}
+
+#[test]
+fn a_tool_waits_for_a_process() {
+    check(
+        "a reads f; b reads f; a appends f more slowly; b edits f two 2; a is done; a ends turn",
+        "a may
+         b waits for a on f at 1
+         b may with a note",
+    );
+}
+
+#[test]
+fn a_process_that_goes_on_after_the_turn_keeps_its_file() {
+    check_moves(
+        "a reads f; a appends f more slowly; a ends turn; b appends f more; a is done; a ends turn",
+        "f: a inflight
+         f: a held
+         f: free",
+    );
+}
+
+#[test]
+fn what_nobody_of_the_session_has_seen_is_not_destroyed() {
+    check(
+        "a reads f; a edits f two 2; a ends turn; b shells f all; b reads f; b shells f all",
+        "a may
+         tell b: A command of yours
+         b may not: UNREAD
+         b may",
+    );
+    check(
+        "a reads f; a edits f two 2; a ends turn; b/x reads f; b shells f all",
+        "a may
+         b may",
+    );
+}
+
+#[test]
+fn what_was_there_before_the_bench_may_be_destroyed() {
+    check("b shells f all; b shells g all; b shells new all", "b may\nb may\nb may");
+}
+
+#[test]
+fn two_processes_of_a_session_may_have_a_file_and_the_last_one_gives_it_back() {
+    check_moves(
+        "a appends f one slowly; a appends f two slowly; a is done; b appends f more;
+         a is done; a ends turn; b appends f more",
+        "f: a inflight",
+    );
+}
+
+#[test]
+fn a_write_of_a_tool_may_be_carried_out_by_a_process_of_its_session() {
+    check_knowledge(
+        "a reads f; a writes f all slowly; a shells f all; a is over",
+        "a knows f: Full",
+    );
+}
+
+#[test]
+fn what_a_process_wrote_is_its_owners() {
+    check_knowledge(
+        "a shells f all; b reads f; a appends f more",
+        "a changed f
+         a knows f: OwnWrite
+         b knows f: Full
+         a changed f
+         a knows f: OwnWrite",
+    );
+}

@@ -1,0 +1,389 @@
+//! Touches: what processes of agents change by themselves, by shell, script or git.
+//!
+//! The guard asks for each such call while the process waits for the answer, so that everything
+//! is decided at once, from what is known. What always holds:
+//!
+//! - **The same leases.** A touch gets no file that another one has, and while it lasts nobody
+//!   else gets the file: it is in flight like a tool's write. It ends when no process can write
+//!   the file any more, and by nothing else.
+//! - **Nothing unseen is destroyed.** What another owner wrote and nobody of this session has seen
+//!   is not emptied, replaced or removed.
+//! - **All or nothing.** Of a call that concerns two names, both are free or none is touched.
+//!
+//! Whose process it is, is known by session; which of its sub-agents began it is not. So a touch
+//! never waits for a write that its own session carries out: it may be that very write.
+
+use super::input::{Deed, Disk, Effect, Mark, Observation, Seen, Touch};
+use super::leases::Block;
+use super::owners::{FileId, Who};
+use super::refusal;
+use super::table::{CHANGES, Change, Right, Stage, Table};
+use super::versions::{Content, Extent};
+use crate::model::id::OpId;
+use crate::model::lease::{LeaseState, Refusal, RefusalCode};
+use crate::model::path::WorkPath;
+
+/// An owner whose process fails on the same file again is not told again so soon.
+const TOLD_AGAIN_MS: u64 = 5_000;
+
+/// A touch that was granted.
+#[derive(Debug, Clone)]
+pub(super) struct Touching {
+    pub(super) who: Who,
+    hold: Vec<Hold>,
+}
+
+/// One path of a touch.
+#[derive(Debug, Clone)]
+struct Hold {
+    file: FileId,
+    deed: Deed,
+    /// The right of the owner's clan that stood there before.
+    before: Option<Right>,
+    /// Whether the owner's session knew what was there.
+    knew: bool,
+}
+
+/// Why a touch cannot be had now.
+enum Hindrance {
+    /// It may be had after a wait.
+    Later(Who),
+    /// Not without somebody's doing.
+    No(Refusal),
+}
+
+impl Table {
+    /// A process wants to change files.
+    pub(super) fn touch_files(&mut self, touch: &Touch) {
+        let who = self.owners.who(&touch.owner);
+        if self.touches.contains_key(&touch.op) || self.ops.contains_key(&touch.op) {
+            let refusal = refusal::failed(None, "two requests had the same number");
+            return self.refuse(touch.op, refusal);
+        }
+        let marks: Vec<(FileId, Deed)> =
+            touch.marks.iter().map(|Mark { path, deed }| (self.file(path), *deed)).collect();
+        for (file, deed) in &marks {
+            match self.hindrance(*file, who, *deed, touch.wait_ms) {
+                None => {}
+                Some(Hindrance::Later(holder)) => {
+                    let (path, holder) =
+                        (self.path(*file).clone(), self.owners.owner(holder).clone());
+                    let op = touch.op;
+                    return self.out.push(Effect::Waiting { op, path, holder, place: 0 });
+                }
+                Some(Hindrance::No(refusal)) => {
+                    self.tell_refused(who, *file, &refusal);
+                    self.refuse(touch.op, refusal);
+                    if self.at(*file).unsure.is_some() {
+                        let path = self.path(*file).clone();
+                        self.out.push(Effect::LookAfter { op: touch.op, path });
+                    }
+                    return;
+                }
+            }
+        }
+        self.touch(who);
+        let moved = marks.iter().filter(|(_, deed)| *deed == Deed::MoveFolder);
+        self.moves.extend(moved.map(|(file, _)| (touch.op, *file, who)));
+        let hold = marks.into_iter().map(|(file, deed)| self.seize(touch.op, who, file, deed));
+        let hold = hold.collect();
+        self.touches.insert(touch.op, Touching { who, hold });
+        self.out.push(Effect::Granted { op: touch.op, note: None });
+    }
+
+    /// What keeps a process of `who` from a path.
+    fn hindrance(&self, file: FileId, who: Who, deed: Deed, wait_ms: u64) -> Option<Hindrance> {
+        if deed == Deed::Forbidden {
+            return Some(Hindrance::No(refusal::protected(self.path(file))));
+        }
+        if let Some((at, block)) = self.touch_block(file, who, deed) {
+            let holder = self.blocker(at, &block)?;
+            let by = self.obstruction(at, &block, None);
+            let brief = match (&block, by.state) {
+                (Block::Pin(_), _) | (Block::Right, LeaseState::Pinned) => false,
+                (Block::Right, LeaseState::Inflight) => true,
+                (Block::Right, LeaseState::Held | LeaseState::Reserved) => {
+                    by.free_in_ms.is_some_and(|left| left <= wait_ms)
+                }
+            };
+            if brief && wait_ms > 0 {
+                return Some(Hindrance::Later(holder));
+            }
+            let code = match block {
+                Block::Pin(_) => RefusalCode::Pinned,
+                Block::Right => RefusalCode::Held,
+            };
+            let refusal = refusal::held(&self.settings, self.path(at), code, &by);
+            return Some(Hindrance::No(refusal));
+        }
+        match deed {
+            Deed::Destroy => self.unseen_work(file, who).map(Hindrance::No),
+            Deed::Appear | Deed::Alter | Deed::MoveFolder | Deed::Forbidden => None,
+        }
+    }
+
+    /// What is in the way of a touch, and on which file.
+    fn touch_block(&self, file: FileId, who: Who, deed: Deed) -> Option<(FileId, Block)> {
+        if deed == Deed::MoveFolder {
+            let folder = self.path(file);
+            let below = self.busy.iter().copied().filter(|at| self.path(*at).is_within(folder));
+            let taken = below
+                .filter(|at| {
+                    let right = self.at(*at).right.as_ref();
+                    right.is_some_and(|right| !self.same_clan(right.who, who))
+                })
+                .find_map(|at| self.block(at, who).map(|block| (at, block)));
+            let reserved = || {
+                let mut pins = self.pins.iter();
+                let theirs = pins.find(|(_, pin)| {
+                    !self.same_clan(pin.who, who) && pin.pattern.reaches_into(folder)
+                });
+                theirs.map(|(pattern, _)| (file, Block::Pin(pattern.to_owned())))
+            };
+            return taken.or_else(reserved);
+        }
+        let block = self.block(file, who)?;
+        let own = match (&block, &self.at(file).right) {
+            (Block::Right, Some(right)) => {
+                self.same_clan(right.who, who) && self.may_be_joined(file, right)
+            }
+            (Block::Right, None) | (Block::Pin(_), _) => false,
+        };
+        (!own).then_some((file, block))
+    }
+
+    /// Whether what is in flight on a file may be a process of the same session at work.
+    fn may_be_joined(&self, file: FileId, right: &Right) -> bool {
+        if !self.at(file).touched.is_empty() {
+            return true;
+        }
+        let stage = right.op.and_then(|op| self.write_of(op)).map(|(_, stage, _)| stage);
+        stage == Some(Stage::Granted)
+    }
+
+    /// The refusal of a touch that would destroy what nobody of its session has seen.
+    fn unseen_work(&self, file: FileId, who: Who) -> Option<Refusal> {
+        #[cfg(test)]
+        if self.settings.is(super::settings::Mutant::TouchesAreBlind) {
+            return None;
+        }
+        let slot = self.at(file);
+        if slot.disk == Some(Content::Absent) {
+            return None;
+        }
+        let refuse = |change: Option<&Change>| {
+            let author = change.map(|change| (self.person(change.who), self.now.since(change.at)));
+            let author = author.as_ref().map(|(person, ago)| (person, *ago));
+            Some(refusal::unread(self.path(file), Extent::All, author))
+        };
+        if let Some((writer, _)) = slot.unsure
+            && !self.same_clan(writer, who)
+        {
+            // Nobody has looked yet what came of a write whose owner has died.
+            let author = self.person(writer);
+            return Some(refusal::unread(self.path(file), Extent::All, Some((&author, 0))));
+        }
+        for change in slot.changes.iter().rev() {
+            if self.clan_saw(who, file, change.after) {
+                return None;
+            }
+            if !self.same_clan(change.who, who) {
+                return refuse(Some(change));
+            }
+        }
+        // What was before the changes that are remembered may have been anybody's.
+        if slot.changes.len() == CHANGES { refuse(None) } else { None }
+    }
+
+    /// Whether a session, or one of its sub-agents, has seen all of a file as it was then.
+    fn clan_saw(&self, who: Who, file: FileId, then: Content) -> bool {
+        let Content::Is(hash) = then else { return false };
+        let clan = self.owners.clan(who);
+        let mut members = self.owners.iter().filter(|record| record.clan == clan);
+        members.any(|record| {
+            let known = record.observed.get(&file);
+            known.is_some_and(|known| known.hash == hash && known.seen != Seen::Range)
+        })
+    }
+
+    /// Tells the owner of a process in words why its call fails; not each time of a loop.
+    fn tell_refused(&mut self, who: Who, file: FileId, refusal: &Refusal) {
+        let now = self.now;
+        let told = self.at(file).told;
+        if told.is_some_and(|(to, at)| to == who && now.since(at) < TOLD_AGAIN_MS) {
+            return;
+        }
+        self.at_mut(file).told = Some((who, now));
+        let text = format!(
+            "A command of yours was refused by the bench (it saw \"Device or resource busy\").\n{}",
+            refusal.text
+        );
+        self.tell(who, text);
+    }
+
+    /// Gives a path to a touch.
+    fn seize(&mut self, op: OpId, who: Who, file: FileId, deed: Deed) -> Hold {
+        let knew = self.at(file).disk.is_some_and(|now| self.clan_saw(who, file, now));
+        self.at_mut(file).touched.push(op);
+        let old = self.at(file).right.clone();
+        if let Some(right) = &old
+            && right.state == LeaseState::Inflight
+        {
+            // It is what its own session is doing there; that right stays.
+            return Hold { file, deed, before: None, knew };
+        }
+        if let Some(old) = &old
+            && !self.same_clan(old.who, who)
+        {
+            self.tell_taken(file, old.who, who);
+        }
+        self.at_mut(file).right = self.right_of_touch_by(op, who);
+        self.busy.insert(file);
+        self.arm(file);
+        self.announce(file);
+        let before = old.filter(|old| self.same_clan(old.who, who));
+        Hold { file, deed, before, knew }
+    }
+
+    fn right_of_touch_by(&self, op: OpId, who: Who) -> Option<Right> {
+        let reason = self.owners.task(self.owners.owner(who)).to_owned();
+        let (state, since) = (LeaseState::Inflight, self.now);
+        Some(Right { who, state, op: Some(op), since, until: None, reason })
+    }
+
+    /// The right of a touch that lasts on a file.
+    pub(super) fn right_of_touch(&self, file: FileId) -> Option<Right> {
+        let op = *self.at(file).touched.first()?;
+        let touching = self.touches.get(&op)?;
+        self.right_of_touch_by(op, touching.who)
+    }
+
+    /// Whether another session is giving a folder above the file another name.
+    pub(super) fn is_being_moved(&self, file: FileId, who: Who) -> bool {
+        self.moves.iter().any(|(_, folder, mover)| {
+            !self.same_clan(*mover, who) && self.path(file).is_within(self.path(*folder))
+        })
+    }
+
+    /// A touch was not carried out.
+    pub(super) fn untouched(&mut self, op: OpId) {
+        let Some(touching) = self.touches.remove(&op) else { return };
+        for Hold { file, before, .. } in touching.hold {
+            self.let_go(op, file, before);
+        }
+        self.moved(op);
+    }
+
+    /// A touch was carried out: what came of it is looked at when no process is at it any more.
+    pub(super) fn touched(&mut self, op: OpId) {
+        #[cfg(test)]
+        if self.settings.is(super::settings::Mutant::TouchEndsWithItsCall) {
+            return self.untouched(op);
+        }
+        let Some(touching) = self.touches.get_mut(&op) else { return };
+        // A folder has no content, and its new name is another path.
+        let all = std::mem::take(&mut touching.hold);
+        let (folders, files): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|hold| hold.deed == Deed::MoveFolder);
+        let paths: Vec<FileId> = files.iter().map(|hold| hold.file).collect();
+        if files.is_empty() {
+            self.touches.remove(&op);
+        } else {
+            touching.hold = files;
+        }
+        for Hold { file, before, .. } in folders {
+            self.let_go(op, file, before);
+        }
+        self.moved(op);
+        for file in paths {
+            self.out.push(Effect::LookAfter { op, path: self.path(file).clone() });
+        }
+    }
+
+    /// Nothing is moved by this touch any more: who waits below may go on.
+    fn moved(&mut self, op: OpId) {
+        let (over, left): (Vec<_>, Vec<_>) =
+            self.moves.drain(..).partition(|(mover, _, _)| *mover == op);
+        self.moves = left;
+        for (_, folder, _) in over {
+            let folder = self.path(folder).clone();
+            let known = (0..).map(FileId).zip(&self.files);
+            let waited = known.filter(|(_, slot)| !slot.queue.is_empty()).map(|(file, _)| file);
+            let below: Vec<FileId> =
+                waited.filter(|file| self.path(*file).is_within(&folder)).collect();
+            for file in below {
+                self.pump(file);
+            }
+        }
+    }
+
+    /// Nobody can write a file any more that a touch was about. Of a touch that was refused: what
+    /// a write left that nobody saw the end of.
+    pub(super) fn looked_after(&mut self, op: OpId, path: &WorkPath, disk: &Disk) {
+        let Some(file) = self.owners.find_file(path) else { return };
+        let Some(touching) = self.touches.get_mut(&op) else {
+            let right = self.at(file).right.as_ref();
+            if right.is_none_or(|right| right.state != LeaseState::Inflight) {
+                self.notice(file, disk);
+            }
+            return;
+        };
+        let who = touching.who;
+        let Some(at) = touching.hold.iter().position(|hold| hold.file == file) else { return };
+        let hold = touching.hold.swap_remove(at);
+        if touching.hold.is_empty() {
+            self.touches.remove(&op);
+        }
+        // A write of a tool of the same session says itself what it has done.
+        let right = self.at(file).right.clone();
+        let tool = right.as_ref().and_then(|right| right.op).and_then(|op| self.write_of(op));
+        if tool.is_some() {
+            return self.let_go(op, file, hold.before);
+        }
+        let wrote = match Content::of(disk) {
+            Some(after) => self.took_place(file, who, &hold, after),
+            None => {
+                self.at_mut(file).disk = None;
+                true
+            }
+        };
+        if wrote {
+            self.owners.wrote(who, self.now);
+        }
+        let gone = self.at(file).disk == Some(Content::Absent);
+        let next = match right {
+            _ if gone => None,
+            Some(right) if wrote => Some(self.hold(file, &right, None)),
+            Some(_) | None => hold.before,
+        };
+        self.let_go(op, file, next);
+    }
+
+    /// What a file became by a touch; whether that is news.
+    fn took_place(&mut self, file: FileId, who: Who, hold: &Hold, after: Content) -> bool {
+        let before = self.at(file).disk;
+        if before == Some(after) || (before.is_none() && after == Content::Absent) {
+            return false;
+        }
+        self.changed(file, who, after, None);
+        match (after, hold.deed) {
+            (Content::Is(_), Deed::Alter) if !hold.knew => {
+                // What it knew before is what it still has to be shown the difference to.
+            }
+            (Content::Is(hash), Deed::Destroy | Deed::Appear | Deed::Alter) => {
+                self.learn(who, file, Some(Observation { hash, seen: Seen::OwnWrite }));
+            }
+            (Content::Is(_), Deed::MoveFolder | Deed::Forbidden) => {}
+            (Content::Absent, _) => self.learn(who, file, None),
+        }
+        true
+    }
+
+    /// A touch has nothing to do with a file any more; `next` is the right that follows.
+    fn let_go(&mut self, op: OpId, file: FileId, next: Option<Right>) {
+        self.at_mut(file).touched.retain(|other| *other != op);
+        if self.right_of(file, op).is_some() {
+            self.settle(file, next);
+        }
+    }
+}
