@@ -9,6 +9,7 @@ mod prune;
 mod sessions;
 mod transcripts;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -71,7 +72,10 @@ impl Pen {
         &mut self,
         records: impl Iterator<Item = &'r Record>,
     ) -> Result<(), StoreError> {
-        self.transaction(|pen| records.into_iter().try_for_each(|record| pen.apply(record)))
+        let records: Vec<&Record> = records.collect();
+        let outdated = outdated(&records);
+        let current = records.into_iter().zip(outdated).filter(|(_, outdated)| !outdated);
+        self.transaction(|pen| current.map(|(record, _)| record).try_for_each(|r| pen.apply(r)))
     }
 
     /// Runs `work` in a transaction of its own; an error undoes it.
@@ -271,6 +275,38 @@ impl Pen {
         }
         Ok(())
     }
+}
+
+/// Which records need not be applied, since a later one says what is in their place: leases change
+/// hands several times in a transaction, and what counts is who has them at its end.
+fn outdated(records: &[&Record]) -> Vec<bool> {
+    let mut leases = HashSet::new();
+    let mut known = HashSet::new();
+    let mut outdated = vec![false; records.len()];
+    for (record, outdated) in records.iter().zip(&mut outdated).rev() {
+        *outdated = match record {
+            Record::Lease(LeaseRow { workspace, path, .. }) | Record::Free { workspace, path } => {
+                !leases.insert((workspace, path))
+            }
+            Record::Knows { workspace, owner, path, .. } => !known.insert((workspace, owner, path)),
+            Record::Session(_)
+            | Record::Line { .. }
+            | Record::Item { .. }
+            | Record::Tail { .. }
+            | Record::Asked { .. }
+            | Record::AskEnded { .. }
+            | Record::Decision(_)
+            | Record::Change(_)
+            | Record::Blob { .. }
+            | Record::BlobFile { .. }
+            | Record::Proposal(_)
+            | Record::Bench(_)
+            | Record::Open(_)
+            | Record::Close { .. }
+            | Record::Waiting { .. } => false,
+        };
+    }
+    outdated
 }
 
 /// A number for a column; SQLite's are signed.
