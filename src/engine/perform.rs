@@ -113,6 +113,11 @@ impl Performer {
         });
     }
 
+    /// The history, for what goes on beside the loop.
+    pub(super) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
     pub(super) fn wake_at(&self) -> Option<Mono> {
         self.wake_at
     }
