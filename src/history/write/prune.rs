@@ -213,7 +213,7 @@ impl Pen {
             let mut rows = delete.query(params![number, young.0])?;
             let Some(row) = rows.next()? else { return Ok(()) };
             let hash = row.get(0)?;
-            // The statement must come to its end, or it does nothing.
+            // To its end, so that no statement is left open when the transaction ends.
             while rows.next()?.is_some() {}
             hash
         };
