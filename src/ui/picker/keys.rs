@@ -215,6 +215,12 @@ impl Picker {
         if hit.open && how == How::On {
             return self.warn(self.why_open(&session));
         }
+        if let Some(command) = &hit.elsewhere {
+            // Nothing of it can be had here, not even from the history: its files are not here.
+            let lines = [format!("✗ {}", preview::obstacle(hit)), format!("  `{command}`")];
+            self.tell(Level::Warn, &lines);
+            return Vec::new();
+        }
         if !hit.resumable && !hit.open {
             self.notice = None;
             self.mode = Mode::Confirm { session };
