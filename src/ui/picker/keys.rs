@@ -18,7 +18,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("Up Down", "move; Ctrl-P Ctrl-N and Ctrl-K Ctrl-J too"),
     ("PgUp PgDn Home End", "move far"),
     ("Tab Shift-Tab", "mark and go down, up"),
-    ("Space Ctrl-Space", "preview; Space with an empty query"),
+    ("Space Ctrl-/", "preview; Space with an empty query"),
     ("Shift-Up Shift-Down", "scroll the preview; with PgUp PgDn too"),
     ("Ctrl-F", "resume in a fork, the original stays"),
     ("Ctrl-R", "rename"),
@@ -79,7 +79,9 @@ impl Picker {
             KeyCode::End => self.step(far),
             KeyCode::Char('p' | 'k') if control => self.step(-1),
             KeyCode::Char('n' | 'j') if control => self.step(1),
-            KeyCode::Char(' ') if control || self.query.is_empty() => self.toggle_preview(),
+            KeyCode::Char(' ') if self.query.is_empty() => self.toggle_preview(),
+            // Terminals say Ctrl-/ in three ways. Ctrl-Space is the prefix, which never comes here.
+            KeyCode::Char('/' | '7' | '_') if control => self.toggle_preview(),
             KeyCode::Char('?') if self.query.is_empty() => {
                 self.mode = Mode::Help;
                 Vec::new()
