@@ -25,6 +25,7 @@ pub mod table;
 
 mod ends;
 mod leases;
+mod news;
 mod owners;
 mod pins;
 mod rebase;

@@ -21,6 +21,7 @@ pub mod link;
 pub mod lookup;
 mod perform;
 mod publish;
+mod retention;
 pub mod run;
 pub mod state;
 mod texts;

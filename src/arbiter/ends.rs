@@ -127,6 +127,8 @@ impl Table {
         for who in self.owners.members(session) {
             for file in self.rights_of(who) {
                 if self.at(file).right.as_ref().is_some_and(Right::is_of_former_engine) {
+                    // It may have written until now, and nobody has looked since.
+                    self.at_mut(file).unsure = Some((who, None));
                     self.settle(file, None);
                 }
             }

@@ -444,8 +444,10 @@ pub enum Effect {
     Tell {
         /// Who.
         owner: Owner,
-        /// The sentence.
+        /// The sentence, in which "you" is that owner.
         text: String,
+        /// The same for the person, who reads it in that owner's pane.
+        shown: String,
     },
     /// Call again with [`Input::Tick`] at this time; replaces the last wish of this kind.
     WakeAt(Mono),

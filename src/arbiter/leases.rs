@@ -4,6 +4,7 @@
 //! taken from its owner here; only the functions of `writes` end it.
 
 use super::input::{Effect, Lease};
+use super::news::GIVEN;
 use super::owners::{FileId, Who};
 use super::pins::Pin;
 use super::refusal::{Obstruction, Person};
@@ -77,7 +78,7 @@ impl Table {
             if self.same_clan(old.who, who) {
                 before = Some(old);
             } else {
-                self.tell_taken(file, old.who, who);
+                self.tell_passed(file, old.who, who);
             }
         }
         self.at_mut(file).right = Some(Right {
@@ -124,11 +125,14 @@ impl Table {
         }
         let mut next = next;
         if let Some(heir) = self.at_mut(file).heir.take() {
-            next = Some(self.ticket(heir, self.settings.hold_max_ms, "given by the person"));
+            next = Some(self.ticket(heir, self.settings.hold_max_ms, GIVEN));
             let slot = self.at_mut(file);
             if let Some(place) = slot.queue.iter().position(|waiter| waiter.who == heir) {
                 let waiter = slot.queue.remove(place);
                 slot.queue.insert(0, waiter);
+            } else {
+                let path = self.path(file).to_string();
+                self.tell_given(&path, heir);
             }
         }
         if next.as_ref().is_some_and(|next| self.foreign_pin(file, next.who).is_some()) {
@@ -234,8 +238,7 @@ impl Table {
         let who = self.at(file).queue[0].who;
         if self.foreign_pin(file, who).is_none() {
             self.at_mut(file).queue.remove(0);
-            let path = self.path(file);
-            self.tell(who, format!("{path} is free now; you had been waiting for it."));
+            self.tell_free(file, who);
         }
     }
 
@@ -248,7 +251,7 @@ impl Table {
             if let Some(old) = self.at_mut(file).right.take()
                 && !own
             {
-                self.tell_taken(file, old.who, who);
+                self.tell_passed(file, old.who, who);
             }
             let ticket = self.ticket(who, self.settings.ticket_ms, "waited for it");
             self.at_mut(file).right = Some(ticket);
@@ -262,15 +265,6 @@ impl Table {
         let note = outdated
             .then(|| format!("{} has changed since you read it: read it again.", self.path(file)));
         self.out.push(Effect::Granted { op: id, note });
-    }
-
-    pub(super) fn tell_taken(&mut self, file: FileId, from: Who, to: Who) {
-        let (path, to) = (self.path(file), self.person(to).said());
-        let text = format!(
-            "{path} has passed to {to}: your lease on it had run out. Nothing of yours was undone; \
-             read it again before you replace lines there."
-        );
-        self.tell(from, text);
     }
 
     /// The timer of a file: for a short reservation, and for a lease that somebody waits for.
@@ -455,11 +449,5 @@ impl Table {
             LeaseState::Reserved | LeaseState::Held => Some(before),
             LeaseState::Inflight | LeaseState::Pinned => None,
         }
-    }
-
-    /// What an owner is told whose lease the person gave away.
-    pub(super) fn tell_stolen(&mut self, what: &str, from: Who, to: Who) {
-        let to = self.person(to).said();
-        self.tell(from, format!("{what} was taken from you by the person, for {to}."));
     }
 }

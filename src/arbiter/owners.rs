@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::input::Observation;
 use crate::model::id::SessionId;
-use crate::model::lease::Owner;
+use crate::model::lease::{Owner, PERSON};
 use crate::model::path::WorkPath;
 use crate::model::time::Mono;
 
@@ -148,7 +148,7 @@ impl Owners {
                     None => name,
                 }
             }
-            Owner::User => "the person".to_owned(),
+            Owner::User => PERSON.to_owned(),
             Owner::External => "a program outside".to_owned(),
         }
     }

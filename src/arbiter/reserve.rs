@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::input::Effect;
 use super::leases::Block;
+use super::news::{GIVEN, Handover};
 use super::owners::{FileId, Who};
 use super::pins::{Pattern, Pin};
 use super::refusal;
@@ -15,6 +16,15 @@ use super::waits::Circles;
 use crate::model::id::OpId;
 use crate::model::lease::{LeaseState, Owner, Refusal, RefusalCode};
 use crate::model::time::Mono;
+
+/// How a reservation came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Its owner asked for it, and nothing stood in the way.
+    Asking,
+    /// The person gave it, whatever stood in the way.
+    Force,
+}
 
 impl Table {
     /// Somebody wants to reserve a set.
@@ -143,14 +153,14 @@ impl Table {
         self.stop_waiting(id);
         self.drop_set(id);
         for pattern in set.patterns {
-            self.pin(who, pattern, set.for_ms, set.reason.clone());
+            self.pin(who, pattern, set.for_ms, set.reason.clone(), By::Asking);
         }
         self.out.push(Effect::Granted { op: id, note: None });
         self.break_circles(self.owners.clan(who));
     }
 
     /// Reserves one pattern and takes the leases below it from others.
-    fn pin(&mut self, who: Who, pattern: Pattern, for_ms: Option<u64>, reason: String) {
+    fn pin(&mut self, who: Who, pattern: Pattern, for_ms: Option<u64>, reason: String, by: By) {
         let key = pattern.as_str().to_owned();
         let covered: Vec<FileId> =
             self.busy.iter().copied().filter(|file| pattern.covers(self.path(*file))).collect();
@@ -160,7 +170,7 @@ impl Table {
             if self.same_clan(old.who, who) {
                 since = old.since;
             } else {
-                self.tell_stolen(&key, old.who, who);
+                self.tell_stolen(&key, old.who, who, Handover::Now);
             }
         }
         self.timers.extend(until.map(|until| (until, Timer::Pin(key.clone()))));
@@ -171,11 +181,11 @@ impl Table {
             if self.same_clan(holder, who) || state == LeaseState::Inflight {
                 continue;
             }
-            if self.is_person(who) {
+            if by == By::Force || self.is_person(who) {
                 let path = self.path(file).to_string();
-                self.tell_stolen(&path, holder, who);
+                self.tell_stolen(&path, holder, who, Handover::Now);
             } else {
-                self.tell_taken(file, holder, who);
+                self.tell_passed(file, holder, who);
             }
             self.settle(file, None);
         }
@@ -253,7 +263,7 @@ impl Table {
             self.timers.insert((next, Timer::Pin(pattern.to_owned())));
             self.announce_pin(pattern);
         } else {
-            self.tell(who, format!("Your reservation of {pattern} has run out."));
+            self.tell_run_out(pattern, who);
             self.unpin(pattern);
         }
     }
@@ -317,7 +327,7 @@ impl Table {
     pub(super) fn steal(&mut self, raw: &str, to: &Owner) {
         let Ok(pattern) = Pattern::parse(raw) else { return };
         let who = self.owners.who(to);
-        let reason = "given by the person".to_owned();
+        let reason = GIVEN.to_owned();
         let for_ms = (!self.is_person(who)).then_some(self.settings.pin_max_ms);
         let pinned = self.pins.get(pattern.as_str()).is_some();
         let path = match &pattern {
@@ -332,11 +342,14 @@ impl Table {
             Some((holder, _)) if self.same_clan(holder, who) => {}
             Some((holder, LeaseState::Inflight)) => {
                 self.at_mut(file).heir = Some(who);
-                self.tell_stolen(path.as_str(), holder, who);
+                self.tell_stolen(path.as_str(), holder, who, Handover::AfterTheWrite);
             }
             Some((_, LeaseState::Held | LeaseState::Reserved | LeaseState::Pinned)) | None => {
                 if let Some((holder, _)) = right {
-                    self.tell_stolen(path.as_str(), holder, who);
+                    self.tell_stolen(path.as_str(), holder, who, Handover::Now);
+                }
+                if !self.at(file).queue.iter().any(|waiter| waiter.who == who) {
+                    self.tell_given(path.as_str(), who);
                 }
                 let ticket = self.ticket(who, self.settings.hold_max_ms, &reason);
                 self.settle(file, Some(ticket));
@@ -348,7 +361,9 @@ impl Table {
     fn pin_by_force(&mut self, who: Who, pattern: Pattern, for_ms: Option<u64>, reason: String) {
         let below: Vec<FileId> =
             self.busy.iter().copied().filter(|file| pattern.covers(self.path(*file))).collect();
-        self.pin(who, pattern, for_ms, reason);
+        let key = pattern.as_str().to_owned();
+        self.pin(who, pattern, for_ms, reason, By::Force);
+        self.tell_given(&key, who);
         for file in below {
             self.at_mut(file).heir = None;
         }
@@ -360,9 +375,7 @@ impl Table {
         let key = pattern.as_str();
         if let Some(pin) = self.pins.get(key) {
             let who = pin.who;
-            if !self.is_person(who) {
-                self.tell(who, format!("Your reservation of {key} was ended by the person."));
-            }
+            self.tell_unpinned(key, who);
             self.unpin(key);
         }
         let Pattern::File(path) = &pattern else { return };
@@ -371,7 +384,7 @@ impl Table {
         let Some(right) = &self.at(file).right else { return };
         if right.state != LeaseState::Inflight {
             let who = right.who;
-            self.tell(who, format!("Your lease on {path} was ended by the person."));
+            self.tell_released(file, who);
             self.settle(file, None);
         }
     }

@@ -39,7 +39,7 @@ pub struct LeaseRow {
 }
 
 /// A stored change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WriterRow {
     /// Which file.
     pub path: WorkPath,

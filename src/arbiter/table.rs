@@ -348,13 +348,6 @@ impl Table {
         (2 * self.owners.gap(who)).clamp(min, max.max(min))
     }
 
-    pub(super) fn tell(&mut self, who: Who, text: String) {
-        let owner = self.owners.owner(who).clone();
-        if owner != Owner::External {
-            self.out.push(Effect::Tell { owner, text });
-        }
-    }
-
     pub(super) fn refuse(&mut self, op: OpId, refusal: Refusal) {
         self.out.push(Effect::Refused { op, refusal });
     }

@@ -214,11 +214,8 @@ impl Table {
             return;
         }
         self.at_mut(file).told = Some((who, now));
-        let text = format!(
-            "A command of yours was refused by the bench (it saw \"Device or resource busy\").\n{}",
-            refusal.text
-        );
-        self.tell(who, text);
+        let path = self.path(file).clone();
+        self.tell_refused_process(&path, who, refusal);
     }
 
     /// Gives a path to a touch.
@@ -235,7 +232,7 @@ impl Table {
         if let Some(old) = &old
             && !self.same_clan(old.who, who)
         {
-            self.tell_taken(file, old.who, who);
+            self.tell_passed(file, old.who, who);
         }
         self.at_mut(file).right = self.right_of_touch_by(op, who);
         self.busy.insert(file);

@@ -244,12 +244,7 @@ impl Table {
     fn wound(&mut self, file: FileId) {
         let Some(right) = self.at_mut(file).right.take() else { return };
         self.busy.remove(&file);
-        let path = self.path(file);
-        let text = format!(
-            "{path} has passed to the next one: you and others were waiting for one another. \
-             Nothing of yours was undone; read it again before you replace lines there."
-        );
-        self.tell(right.who, text);
+        self.tell_wounded(file, right.who);
         self.freed = true;
         self.pump(file);
     }

@@ -193,7 +193,9 @@ impl Table {
         let Some(now) = Content::of(disk) else { return };
         let unsure = self.at_mut(file).unsure.take();
         match (self.at(file).disk, unsure) {
-            (None, _) => self.at_mut(file).disk = Some(now),
+            (None, None) => self.at_mut(file).disk = Some(now),
+            // What it was before is not known any more: this may be its doing.
+            (None, Some((who, _))) => self.attribute(who, file, now, None),
             (Some(old), _) if old == now => {}
             (Some(_), None) => {
                 let outside = self.owners.who(&Owner::External);

@@ -87,6 +87,7 @@ pub(crate) fn hit(id: &str, title: &str, workspace: &str) -> SessionHit {
         open: false,
         resumable: true,
         obstacle: None,
+        elsewhere: None,
         snippet: None,
         more: 0,
     }

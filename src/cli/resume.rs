@@ -69,7 +69,9 @@ fn place_of(hit: &SessionHit, here: Place, named: bool) -> Result<Place, Failure
     }
     let own = workspace::exactly(hit.row.workspace.as_ref()).map_err(|failure| {
         Failure::new(FailureKind::Failed, format!("the workspace of `{}` is gone", hit.row.title))
-            .hint("`--workspace DIR` lets it go on somewhere else")
+            .hint(
+                "`benchdog resume --all`: Enter on it begins a new session fed from what is stored",
+            )
             .cause(failure.message)
     })?;
     Ok(Place { workspace: own, ..here })

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::event::WorkspaceInfo;
 use super::identity;
 use super::jobs::Jobs;
+use super::retention::Retention;
 use super::run::{Engine, Parts};
 use super::state::Setup;
 use super::update::decisions::BEHIND;
@@ -62,6 +63,11 @@ impl Boot {
 
 /// Starts an engine on the current runtime.
 pub fn boot(wish: Boot) -> Result<Engine, Failure> {
+    assemble(wish).map(Engine::start)
+}
+
+/// Opens and takes over everything that an engine needs.
+pub(super) fn assemble(wish: Boot) -> Result<Parts, Failure> {
     let root = wish.root.canonicalize().map_err(|error| {
         Failure::new(
             FailureKind::Failed,
@@ -97,7 +103,9 @@ pub fn boot(wish: Boot) -> Result<Engine, Failure> {
         settings: wish.settings,
     };
     let jobs = Jobs::start()?;
-    Ok(Engine::start(Parts { setup, store, jobs, table, history: wish.history, left_behind }))
+    let retention = setup.settings.as_ref().map(Retention::of);
+    let history = wish.history;
+    Ok(Parts { setup, store, jobs, table, history, left_behind, retention })
 }
 
 /// The arbiter as the former engine left it, and the processes that it left behind.

@@ -60,16 +60,20 @@ pub(super) fn session(
         Failure::new(FailureKind::Failed, format!("no session {session} is stored"))
             .hint("`benchdog sessions` lists them")
     })?;
-    if let Some(obstacle) = elsewhere(&row, root) {
+    let place = Place::of(&row, root);
+    if place == Place::Elsewhere {
         // Its agent would write where nobody arbitrates.
-        let hint = format!("`benchdog --workspace {} resume {session}`", row.workspace);
-        return Err(Failure::new(FailureKind::Failed, obstacle).hint(hint));
+        let hint = format!("`{}`", command(&row));
+        return Err(Failure::new(FailureKind::Failed, belongs(&row)).hint(hint));
     }
     if how == Resume::FromHistory {
-        if !Path::new(&row.cwd).is_dir() {
+        if place == Place::Gone || !Path::new(&row.cwd).is_dir() {
             row.cwd = root.to_string_lossy().into_owned();
+            row.workspace.clone_from(&row.cwd);
         }
-    } else if let Some(obstacle) = obstacle(&row, &mut Transcripts::default()) {
+    } else if let Some(obstacle) =
+        place.obstacle(&row).or_else(|| obstacle(&row, &mut Transcripts::default()))
+    {
         let hint = "a new session can be fed from the stored history";
         return Err(Failure::new(FailureKind::Failed, obstacle).hint(hint));
     }
@@ -90,9 +94,11 @@ pub(super) fn answer(
         Query::Sessions(query) => {
             let mut hits = sessions(history, &query)?;
             for hit in &mut hits {
-                if let Some(obstacle) = elsewhere(&hit.row, root) {
+                let place = Place::of(&hit.row, root);
+                if let Some(obstacle) = place.obstacle(&hit.row) {
                     (hit.resumable, hit.obstacle) = (false, Some(obstacle));
                 }
+                hit.elsewhere = (place == Place::Elsewhere).then(|| command(&hit.row));
             }
             Ok(Reply::Sessions(hits))
         }
@@ -144,10 +150,44 @@ fn claude_folder(row: &SessionRow) -> Option<PathBuf> {
     variable("HOME").map(|home| Path::new(&home).join(".claude"))
 }
 
-/// Why a session is no business of the engine of this workspace.
-fn elsewhere(row: &SessionRow, root: &Path) -> Option<String> {
-    let foreign = Path::new(&row.workspace) != root;
-    foreign.then(|| format!("it belongs to the workspace {}", row.workspace))
+/// Where the workspace of a session is, seen from that of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It is the engine's own.
+    Here,
+    /// It is another one, whose sessions are no business of this engine.
+    Elsewhere,
+    /// It was another one, and there is none any more: what was said can go on here.
+    Gone,
+}
+
+impl Place {
+    fn of(row: &SessionRow, root: &Path) -> Self {
+        let workspace = Path::new(&row.workspace);
+        match (workspace == root, workspace.is_dir()) {
+            (true, _) => Self::Here,
+            (false, true) => Self::Elsewhere,
+            (false, false) => Self::Gone,
+        }
+    }
+
+    /// Why a session does not go on where it stopped, as far as its workspace is the reason.
+    fn obstacle(self, row: &SessionRow) -> Option<String> {
+        match self {
+            Self::Here => None,
+            Self::Elsewhere => Some(belongs(row)),
+            Self::Gone => Some(format!("its workspace {} is gone", row.workspace)),
+        }
+    }
+}
+
+fn belongs(row: &SessionRow) -> String {
+    format!("it belongs to the workspace {}", row.workspace)
+}
+
+/// What goes on with a session in its own workspace.
+fn command(row: &SessionRow) -> String {
+    format!("benchdog --workspace {} resume {}", row.workspace, row.id)
 }
 
 /// Why a session cannot go on where it stopped.
@@ -227,6 +267,19 @@ pub(super) mod tests {
         let row = &rows(here.path())[0];
         assert!(!row.resumable);
         assert!(row.obstacle.as_ref().unwrap().contains("belongs to the workspace"), "{row:?}");
+        let command = row.elsewhere.as_ref().unwrap();
+        assert!(command.contains(&there.path().display().to_string()), "{command}");
+        assert_eq!(rows(there.path())[0].elsewhere, None);
+        // A workspace that is gone has no engine: what was said there can go on here.
+        let gone = there.path().to_owned();
+        there.close().unwrap();
+        let row = &rows(here.path())[0];
+        assert_eq!(row.obstacle, Some(format!("its workspace {} is gone", gone.display())));
+        assert_eq!(row.elsewhere, None);
+        assert!(session(&history, here.path(), &id, Resume::Continue).is_err());
+        let loaded = session(&history, here.path(), &id, Resume::FromHistory).unwrap();
+        assert_eq!(Path::new(&loaded.row.workspace), here.path());
+        assert_eq!(Path::new(&loaded.row.cwd), here.path());
     }
 
     #[test]

@@ -113,6 +113,11 @@ impl Performer {
         });
     }
 
+    /// The history, for what goes on beside the loop.
+    pub(super) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
     pub(super) fn wake_at(&self) -> Option<Mono> {
         self.wake_at
     }
@@ -166,6 +171,9 @@ impl Performer {
                 });
             }
             Effect::WriteFile { op, path, checked, content } => {
+                if let Some(asker) = state.asker_of(op) {
+                    tracing::trace!(target: "benchdog::grant", id = asker.id, "{path} is granted");
+                }
                 let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
                 let store = Arc::clone(&self.store);
                 self.file_job(move || {

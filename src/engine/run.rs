@@ -13,6 +13,7 @@ use super::input::{Asker, ClientId, Input};
 use super::jobs::Jobs;
 use super::link::{self, COMMANDS, EventSender, Link, Outlook};
 use super::perform::Performer;
+use super::retention::Retention;
 use super::state::{Setup, State};
 use crate::agent::Said;
 use crate::agent::process::sweep;
@@ -61,6 +62,8 @@ pub struct Parts {
     pub history: PathBuf,
     /// Processes of a former engine that may still write.
     pub left_behind: BTreeMap<SessionId, Vec<Process>>,
+    /// What the history is to forget; `None`: nothing.
+    pub(super) retention: Option<Retention>,
 }
 
 /// A running engine.
@@ -151,6 +154,9 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Fail
     performer.begin(parts.left_behind);
     let mut upkeep = JoinSet::new();
     upkeep.spawn(reap());
+    if let Some(retention) = parts.retention {
+        upkeep.spawn(retention.hold(performer.store()));
+    }
     let mut farewell = None;
     loop {
         let due = performer.wake_at().map(|at| clock.start + Duration::from_millis(at.0));

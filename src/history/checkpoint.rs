@@ -12,8 +12,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
 
-/// With so many pages in the log (4 KiB each) a checkpoint is worth it.
-pub(super) const WORTH_PAGES: usize = 4_000;
+/// With so many pages in the log (4 KiB each) a checkpoint is worth it, and again with so many more:
+/// pages that change all the time are moved once for all of them. The last one comes shortly before
+/// [`TOO_MANY_PAGES`], so that little is left to the writing thread.
+pub(super) const WORTH_PAGES: usize = 3_800;
 
 /// With so many pages the writing thread itself makes the log start anew, readers permitting.
 pub(super) const TOO_MANY_PAGES: usize = 16_000;

@@ -229,15 +229,18 @@ impl Reader {
     pub fn observations(&self, workspace: &str) -> Result<Vec<KnowsRow>, StoreError> {
         self.done(|reader| {
             reader.rows(
-                "SELECT owner, path, hash, seen FROM knows WHERE workspace = ?1
-                 ORDER BY owner, path",
+                "SELECT owner.text, path.text, content.hash, seen FROM knows
+                 JOIN name AS owner ON owner.n = knows.owner
+                 JOIN name AS path ON path.n = knows.path
+                 JOIN content ON content.n = knows.content
+                 WHERE knows.workspace = (SELECT n FROM name WHERE text = ?1)
+                 ORDER BY owner.text, path.text",
                 [workspace],
                 |row| {
-                    let hash = row.get::<_, String>(2)?;
                     Ok(KnowsRow {
                         owner: owner(row, 0)?,
                         path: work_path(row, 1)?,
-                        hash: parse_hash(&hash)?,
+                        hash: hash(row, 2)?,
                         seen: row.get(3)?,
                     })
                 },
@@ -341,6 +344,16 @@ fn work_path(row: &Row<'_>, column: usize) -> Result<WorkPath, Fault> {
     WorkPath::try_from(row.get::<_, String>(column)?).map_err(Fault::Value)
 }
 
-fn parse_hash(hex: &str) -> Result<Hash, Fault> {
-    Hash::try_from(hex.to_owned()).map_err(Fault::Value)
+fn hash(row: &Row<'_>, column: usize) -> Result<Hash, Fault> {
+    optional_hash(row, column)?
+        .ok_or_else(|| Fault::Value(format!("column {column} should be a hash, not nothing")))
+}
+
+fn optional_hash(row: &Row<'_>, column: usize) -> Result<Option<Hash>, Fault> {
+    let bytes: Option<Vec<u8>> = row.get(column)?;
+    let whole = |bytes: Vec<u8>| {
+        Hash::from_slice(&bytes)
+            .ok_or_else(|| Fault::Value(format!("{} bytes are no BLAKE3 hash", bytes.len())))
+    };
+    bytes.map(whole).transpose()
 }

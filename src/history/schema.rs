@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../assets/migrations/0003_lease_process.sql"),
     include_str!("../../assets/migrations/0004_waiting.sql"),
     include_str!("../../assets/migrations/0005_journal.sql"),
+    include_str!("../../assets/migrations/0006_numbers.sql"),
 ];
 
 /// Marks a database as ours (`bdog`); the first migration writes it.

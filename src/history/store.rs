@@ -19,7 +19,6 @@ use super::thread::{Health, Scribe};
 use super::write::Pen;
 use crate::model::failure::Failure;
 use crate::model::id::SessionId;
-use crate::model::time::Wall;
 
 /// An open history. Sharing it (`Arc`) is fine; dropping it stores what is queued.
 pub struct Store {
@@ -116,18 +115,6 @@ impl Store {
     /// gives it back to the back end.
     pub fn rename_session(&self, session: SessionId, title: String) -> Answer<()> {
         self.ask(move |pen| pen.rename_session(&session, &title))
-    }
-
-    /// Deletes raw lines older than `before` and tells how many. Others can write meanwhile.
-    pub async fn prune_lines(&self, before: Wall) -> Result<u64, StoreError> {
-        let mut pruned = 0;
-        loop {
-            let some = self.ask(move |pen| pen.prune_lines(before)).await?;
-            if some == 0 {
-                return Ok(pruned);
-            }
-            pruned += u64::try_from(some).unwrap_or(0);
-        }
     }
 
     /// How the history fares now.

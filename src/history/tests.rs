@@ -5,9 +5,11 @@ mod files;
 mod images;
 mod journal;
 mod leases;
+mod pruning;
 mod queueing;
 mod records;
 mod searching;
+mod upgrades;
 
 use std::path::PathBuf;
 

@@ -54,6 +54,8 @@ pub(super) struct Scribe {
     health: watch::Sender<Health>,
     checkpoints: Checkpointer,
     log_pages: Arc<AtomicUsize>,
+    /// Pages in the log when a checkpoint was asked for last.
+    asked_pages: usize,
     pause: Duration,
     closing_since: Option<Instant>,
     index_at: Option<Instant>,
@@ -83,6 +85,7 @@ impl Scribe {
             health,
             checkpoints,
             log_pages,
+            asked_pages: 0,
             pause: FIRST_PAUSE,
             closing_since: None,
             index_at: None,
@@ -228,7 +231,7 @@ impl Scribe {
         }
     }
 
-    fn tend_log(&self) {
+    fn tend_log(&mut self) {
         let pages = self.log_pages.load(Ordering::Relaxed);
         if pages >= TOO_MANY_PAGES {
             // Without waiting for readers: a busy one only means that the log grows on.
@@ -238,10 +241,17 @@ impl Scribe {
             let _ = self.pen.conn.busy_timeout(super::open::BUSY);
             match done {
                 Ok(true) => self.checkpoints.nudge(),
-                Ok(false) => self.log_pages.store(0, Ordering::Relaxed),
+                Ok(false) => {
+                    self.log_pages.store(0, Ordering::Relaxed);
+                    self.asked_pages = 0;
+                }
                 Err(error) => tracing::warn!(%error, "a checkpoint of the history failed"),
             }
-        } else if pages >= WORTH_PAGES {
+        } else if pages < self.asked_pages {
+            // It has begun anew by itself.
+            self.asked_pages = 0;
+        } else if pages >= self.asked_pages + WORTH_PAGES {
+            self.asked_pages = pages;
             self.checkpoints.nudge();
         }
     }

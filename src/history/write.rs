@@ -4,11 +4,12 @@
 //! puts it into a transaction or savepoint of its own.
 
 mod journal;
+mod numbers;
 mod prune;
 mod sessions;
 mod transcripts;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -19,9 +20,13 @@ use super::error::{Fault, StoreError};
 use super::mask::mask;
 use super::record::{DecisionRow, LeaseRow, Record};
 use crate::model::id::SessionId;
+use crate::model::path::Hash;
 use crate::model::session::BenchRow;
 
+use self::numbers::Numbers;
+
 pub(super) use self::journal::session_key;
+pub(super) use self::prune::{Rows, Slice};
 
 /// Costs are kept per quarter of an hour, because that divides the days of every time zone.
 pub(super) const SLOT_MS: i64 = 15 * 60 * 1000;
@@ -29,14 +34,15 @@ pub(super) const SLOT_MS: i64 = 15 * 60 * 1000;
 /// Benches that are kept of a workspace.
 pub(super) const BENCHES: usize = 5;
 
-/// Session numbers that are kept in memory; beyond it they are looked up anew.
-const NUMBERS: usize = 4096;
-
 /// The connection that writes, and what is remembered between two records.
 pub(super) struct Pen {
     pub(super) conn: Connection,
     path: PathBuf,
-    numbers: HashMap<SessionId, i64>,
+    sessions: Numbers<SessionId>,
+    names: Numbers<String>,
+    contents: Numbers<Hash>,
+    /// Which commit of another process was seen last.
+    others: i64,
     unsearched: usize,
 }
 
@@ -45,7 +51,15 @@ impl Pen {
     pub(super) fn new(conn: Connection, path: &Path) -> Self {
         conn.set_prepared_statement_cache_capacity(64);
         // An engine that died may have left some, so there is something to do at first.
-        Self { conn, path: path.to_owned(), numbers: HashMap::new(), unsearched: 1 }
+        Self {
+            conn,
+            path: path.to_owned(),
+            sessions: Numbers::default(),
+            names: Numbers::default(),
+            contents: Numbers::default(),
+            others: 0,
+            unsearched: 1,
+        }
     }
 
     /// Which database it is.
@@ -58,7 +72,10 @@ impl Pen {
         &mut self,
         records: impl Iterator<Item = &'r Record>,
     ) -> Result<(), StoreError> {
-        self.transaction(|pen| records.into_iter().try_for_each(|record| pen.apply(record)))
+        let records: Vec<&Record> = records.collect();
+        let outdated = outdated(&records);
+        let current = records.into_iter().zip(outdated).filter(|(_, outdated)| !outdated);
+        self.transaction(|pen| current.map(|(record, _)| record).try_for_each(|r| pen.apply(r)))
     }
 
     /// Runs `work` in a transaction of its own; an error undoes it.
@@ -67,6 +84,7 @@ impl Pen {
         work: impl FnOnce(&mut Self) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         let done = self.run("BEGIN IMMEDIATE", []).and_then(|()| {
+            self.notice_others()?;
             let done = work(self)?;
             self.run("COMMIT", [])?;
             Ok(done)
@@ -93,15 +111,26 @@ impl Pen {
                 if !error.concerns_one_record() {
                     return Err(Fault::Store(error));
                 }
-                self.numbers.clear();
+                self.forget_numbers();
                 self.conn.execute_batch("ROLLBACK TO attempt; RELEASE attempt")?;
                 Ok(Err(error))
             }
         }
     }
 
+    /// Another process may have pruned contents, whose numbers mean something else from then on.
+    fn notice_others(&mut self) -> Result<(), Fault> {
+        let mut version = self.conn.prepare_cached("PRAGMA data_version")?;
+        let others = version.query_row([], |row| row.get(0))?;
+        drop(version);
+        if std::mem::replace(&mut self.others, others) != others {
+            self.forget_contents();
+        }
+        Ok(())
+    }
+
     fn undo(&mut self) {
-        self.numbers.clear();
+        self.forget_numbers();
         if !self.conn.is_autocommit()
             && let Err(error) = self.conn.execute_batch("ROLLBACK")
         {
@@ -124,15 +153,9 @@ impl Pen {
             Record::Free { workspace, path } => {
                 self.run("DELETE FROM lease WHERE workspace = ?1 AND path = ?2", [workspace, path])
             }
-            Record::Knows { workspace, owner, path, knows: Some((hash, seen)) } => self.run(
-                "INSERT INTO knows (workspace, owner, path, hash, seen) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT DO UPDATE SET hash = excluded.hash, seen = excluded.seen",
-                params![workspace, owner.key(), path.as_str(), hash.to_hex(), seen],
-            ),
-            Record::Knows { workspace, owner, path, knows: None } => self.run(
-                "DELETE FROM knows WHERE workspace = ?1 AND owner = ?2 AND path = ?3",
-                params![workspace, owner.key(), path.as_str()],
-            ),
+            Record::Knows { workspace, owner, path, knows } => {
+                self.knows(workspace, owner, path, knows.as_ref())
+            }
             Record::Decision(row) => self.decision(row),
             Record::Change(row) => self.change(row),
             Record::Blob { hash, bytes } => self.blob(*hash, bytes),
@@ -154,8 +177,8 @@ impl Pen {
 
     /// The number of a session, which it gets with the first record that names it.
     fn number(&mut self, session: &SessionId) -> Result<i64, Fault> {
-        if let Some(n) = self.numbers.get(session) {
-            return Ok(*n);
+        if let Some(n) = self.sessions.get(session) {
+            return Ok(n);
         }
         let n = match self.known_number(session)? {
             Some(n) => n,
@@ -164,10 +187,7 @@ impl Pen {
                 self.conn.last_insert_rowid()
             }
         };
-        if self.numbers.len() >= NUMBERS {
-            self.numbers.clear();
-        }
-        self.numbers.insert(session.clone(), n);
+        self.sessions.keep(session.clone(), n);
         Ok(n)
     }
 
@@ -255,6 +275,38 @@ impl Pen {
         }
         Ok(())
     }
+}
+
+/// Which records need not be applied, since a later one says what is in their place: leases change
+/// hands several times in a transaction, and what counts is who has them at its end.
+fn outdated(records: &[&Record]) -> Vec<bool> {
+    let mut leases = HashSet::new();
+    let mut known = HashSet::new();
+    let mut outdated = vec![false; records.len()];
+    for (record, outdated) in records.iter().zip(&mut outdated).rev() {
+        *outdated = match record {
+            Record::Lease(LeaseRow { workspace, path, .. }) | Record::Free { workspace, path } => {
+                !leases.insert((workspace, path))
+            }
+            Record::Knows { workspace, owner, path, .. } => !known.insert((workspace, owner, path)),
+            Record::Session(_)
+            | Record::Line { .. }
+            | Record::Item { .. }
+            | Record::Tail { .. }
+            | Record::Asked { .. }
+            | Record::AskEnded { .. }
+            | Record::Decision(_)
+            | Record::Change(_)
+            | Record::Blob { .. }
+            | Record::BlobFile { .. }
+            | Record::Proposal(_)
+            | Record::Bench(_)
+            | Record::Open(_)
+            | Record::Close { .. }
+            | Record::Waiting { .. } => false,
+        };
+    }
+    outdated
 }
 
 /// A number for a column; SQLite's are signed.

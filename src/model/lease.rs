@@ -54,6 +54,9 @@ impl Owner {
     }
 }
 
+/// The name of [`Owner::User`] in what agents are told; who reads it on the screen is that person.
+pub const PERSON: &str = "the person";
+
 /// What kind of right a lease gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -70,6 +70,9 @@ pub struct SessionHit {
     /// Why not, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<String>,
+    /// What goes on with it, if it goes on in its own workspace only: a command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
     /// A piece of text around the words that were looked for, they in `‹›`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snippet: Option<String>,

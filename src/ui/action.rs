@@ -63,6 +63,10 @@ actions! {
         ResizeDown = "resize-down", "move the border down";
         ResizeUp = "resize-up", "move the border up";
         ResizeRight = "resize-right", "move the border right";
+        SwapLeft = "swap-left", "swap left";
+        SwapDown = "swap-down", "swap down";
+        SwapUp = "swap-up", "swap up";
+        SwapRight = "swap-right", "swap right";
         SwapNext = "swap-next", "swap with the next";
         SwapPrevious = "swap-previous", "swap with the previous";
         NextLayout = "next-layout", "next layout";
@@ -428,6 +432,11 @@ impl BenchAction {
         let first = all.iter().position(|&action| action == Self::Pane1)?;
         let here = all.iter().position(|&action| action == self)?;
         (first..first + 9).contains(&here).then(|| here - first + 1)
+    }
+
+    /// Whether it swaps with the pane in a direction.
+    pub fn swaps_by_direction(self) -> bool {
+        matches!(self, Self::SwapLeft | Self::SwapDown | Self::SwapUp | Self::SwapRight)
     }
 
     /// Whether it may be repeated without the prefix.

@@ -17,6 +17,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::layout::Rect;
 use serde_json::Value;
 
+use self::mouse::Grip;
 use super::bench::Bench;
 use super::dialog::Preset;
 use super::keymap::{Chord, Keymap};
@@ -38,6 +39,9 @@ use crate::model::transcript::Level;
 
 /// How long a changed layout waits to be saved, in milliseconds, so that a row of changes is one.
 const SAVE_MS: u64 = 800;
+
+/// How long a key that may be repeated goes on without the prefix, in milliseconds.
+const REPEAT_MS: u64 = 700;
 
 /// Questions whose answers are awaited at most; an engine that owes more has forgotten them.
 const AWAITED: usize = 512;
@@ -196,7 +200,10 @@ pub struct App {
     pub(super) layers: Vec<Layer>,
     notices: Notices,
     pending: Vec<Chord>,
-    repeating: bool,
+    /// Until when a key may be repeated without the prefix.
+    repeating: Option<Mono>,
+    /// What the mouse has hold of.
+    grip: Option<Grip>,
     clear_keys: bool,
     pub(super) in_front: bool,
     seen: BTreeSet<AgentId>,
@@ -225,7 +232,8 @@ impl App {
             layers: Vec::new(),
             notices: Notices::default(),
             pending: Vec::new(),
-            repeating: false,
+            repeating: None,
+            grip: None,
             clear_keys: false,
             in_front: true,
             seen: BTreeSet::new(),
@@ -291,6 +299,7 @@ impl App {
             .chain(layer)
             .chain(self.notices.wakes_at())
             .chain(self.save_at)
+            .chain(self.repeating)
             .min()
     }
 
@@ -302,6 +311,7 @@ impl App {
 
     fn tick(&mut self) {
         self.redraw = self.redraw.max(Redraw::Soon);
+        self.repeating = self.repeating.filter(|until| *until > self.now.mono);
         if self.save_at.is_some_and(|at| at <= self.now.mono) {
             self.save_layout();
         }

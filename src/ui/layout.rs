@@ -11,8 +11,9 @@ mod build;
 mod saved;
 mod tree;
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
+pub use self::tree::Border;
 use self::tree::Node;
 use crate::model::id::AgentId;
 
@@ -218,18 +219,20 @@ impl Layout {
 
     /// Puts the focus on the nearest pane in a direction.
     pub fn focus_towards(&mut self, direction: Direction, area: Rect) {
+        if let Some(slot) = self.towards(direction, area) {
+            self.focus_on(slot);
+        }
+    }
+
+    fn towards(&self, direction: Direction, area: Rect) -> Option<Slot> {
         let all = self.rects(area);
-        let Some(from) = self.focus.and_then(|focus| rect_of(&all, focus)) else {
-            return;
-        };
+        let from = rect_of(&all, self.focus?)?;
         let nearest = all
             .iter()
             .filter(|(slot, _)| Some(*slot) != self.focus)
             .filter_map(|(slot, rect)| Some((distance(from, *rect, direction)?, *slot)))
             .min();
-        if let Some((_, slot)) = nearest {
-            self.focus_on(slot);
-        }
+        nearest.map(|(_, slot)| slot)
     }
 
     /// Moves the border of the focused pane.
@@ -249,17 +252,42 @@ impl Layout {
 
     /// Exchanges the focused pane with the next or the previous one; the focus goes along.
     pub fn swap_by(&mut self, step: isize) {
-        let (Some(focus), Some(other)) = (self.focus, self.neighbour(step)) else {
-            return;
-        };
-        if let Some(root) = &mut self.root {
-            root.swap(focus, other);
+        if let (Some(focus), Some(other)) = (self.focus, self.neighbour(step)) {
+            self.swap(focus, other);
         }
     }
 
-    /// Makes the focused pane fill the area, or ends that.
+    /// Exchanges the focused pane with the nearest one in a direction; the focus goes along.
+    pub fn swap_towards(&mut self, direction: Direction, area: Rect) {
+        if let (Some(focus), Some(other)) = (self.focus, self.towards(direction, area)) {
+            self.swap(focus, other);
+        }
+    }
+
+    /// Exchanges two panes.
+    pub fn swap(&mut self, one: Slot, other: Slot) {
+        if let Some(root) = &mut self.root {
+            root.swap(one, other);
+        }
+    }
+
+    /// The border between panes at a cell, if one is there.
+    pub fn border_at(&self, area: Rect, at: Position) -> Option<Border> {
+        self.root.as_ref()?.border_at(area, at)
+    }
+
+    /// Moves a border to a cell, as far as the panes beside it allow.
+    pub fn drag(&mut self, area: Rect, border: &Border, to: Position) {
+        if let Some(root) = &mut self.root
+            && root.drag(area, border, to)
+        {
+            self.arrangement = Arrangement::Own;
+        }
+    }
+
+    /// Makes the focused pane fill the area, or ends that. A lone pane fills it anyway.
     pub fn toggle_zoom(&mut self) {
-        self.zoomed = !self.zoomed;
+        self.zoomed = !self.zoomed && self.slots().len() > 1;
     }
 
     /// Lays the panes out anew.

@@ -184,14 +184,18 @@ impl Driver {
         self.keyboard = Keyboard::Open(EventStream::new());
         if probe.clear_keys {
             self.screen.use_clear_keys()?;
-            self.input(Input::ClearKeys).await?;
         }
+        // What was typed meanwhile came by the older protocol.
         for event in probe.typed {
-            if let Some(exit) = self.input(Input::Key(event)).await? {
+            if let Some(exit) = self.input(input_of(event)).await? {
                 return Ok(Some(exit));
             }
         }
-        Ok(None)
+        if probe.clear_keys {
+            self.input(Input::ClearKeys).await?;
+        }
+        // Nobody was told if the terminal changed its size meanwhile.
+        self.input(Input::Resize).await
     }
 
     /// Takes in an event of the terminal and those that came with it.
@@ -201,15 +205,7 @@ impl Driver {
             let Some(event) = next.take() else {
                 break;
             };
-            let input = match event {
-                Event::Key(key) => Input::Key(key),
-                Event::Paste(text) => Input::Paste(text),
-                Event::Mouse(mouse) => Input::Mouse(mouse),
-                Event::Resize(_, _) => Input::Resize,
-                Event::FocusGained => Input::Focus(true),
-                Event::FocusLost => Input::Focus(false),
-            };
-            if let Some(exit) = self.input(input).await? {
+            if let Some(exit) = self.input(input_of(event)).await? {
                 return Ok(Some(exit));
             }
             if let Keyboard::Open(events) = &mut self.keyboard {
@@ -341,6 +337,17 @@ fn draw(app: &mut App, screen: &mut Screen, now: Now) -> io::Result<Vec<Effect>>
     app.take_redraw();
     screen.draw(|frame| app.draw(frame))?;
     Ok(effects)
+}
+
+fn input_of(event: Event) -> Input {
+    match event {
+        Event::Key(key) => Input::Key(key),
+        Event::Paste(text) => Input::Paste(text),
+        Event::Mouse(mouse) => Input::Mouse(mouse),
+        Event::Resize(_, _) => Input::Resize,
+        Event::FocusGained => Input::Focus(true),
+        Event::FocusLost => Input::Focus(false),
+    }
 }
 
 fn message_of(effect: Effect) -> Option<ToEngine> {

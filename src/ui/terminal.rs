@@ -5,6 +5,7 @@
 //! protocol, cursor. Each frame is one synchronized update, so nobody sees half of it.
 
 mod probe;
+mod typed;
 mod unread;
 
 use std::io::{self, BufWriter, Stdout, Write, stdout};

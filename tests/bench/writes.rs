@@ -6,8 +6,9 @@
 //! end, the line that was acknowledged last must stand there, or it is lost. With `off` the
 //! arbiter is out of the way, and lines must be lost, or the measurement means nothing.
 //!
-//! A write call is timed whole: the wait for another's write of the same file, the decision, its
-//! commit to the history, and the file on disk.
+//! Two spans are timed. The decision: from the ask to the grant that is stored and may be carried
+//! out, or to the refusal; it includes the wait for another's write of the same file, which is most
+//! of its tail. The write call: the same, and the file on disk, and the answer.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,8 +18,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use benchdog::engine::boot::{Boot, boot};
@@ -26,6 +27,9 @@ use benchdog::engine::command::{Command, Reply};
 use benchdog::engine::event::{ToClient, ToEngine};
 use benchdog::engine::link::Link;
 use serde_json::{Value, json};
+use tracing::field::{Field, Visit};
+use tracing::span;
+use tracing::{Event, Metadata, Subscriber};
 
 struct Plan {
     writes: u64,
@@ -46,6 +50,7 @@ fn main() {
         files: number(2, 20),
         arbitrate,
     };
+    tracing::subscriber::set_global_default(Grants).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(measure(plan));
 }
@@ -58,6 +63,7 @@ struct Log {
     acknowledged: u64,
     refused: u64,
     lost: u64,
+    decisions: Vec<Duration>,
     writes: Vec<Duration>,
     reads: Vec<Duration>,
 }
@@ -91,6 +97,7 @@ async fn measure(plan: Plan) {
             name: format!("w{number}"),
             root: root.clone(),
             log: Log::default(),
+            calls: 0,
         };
         tasks.spawn(writer.write(plan.files, plan.arbitrate, Arc::clone(&left)));
     }
@@ -123,6 +130,7 @@ struct Writer {
     name: String,
     root: PathBuf,
     log: Log,
+    calls: u64,
 }
 
 impl Writer {
@@ -185,9 +193,15 @@ impl Writer {
     }
 
     async fn submit(&mut self, file: &str, tool: &str, input: Value) -> bool {
+        self.calls += 1;
+        let call = (self.number << 32) | self.calls;
         let begun = Instant::now();
-        let result = use_tool(&mut self.link, &self.name, tool, input).await;
-        self.log.writes.push(begun.elapsed());
+        let result = use_tool(&mut self.link, call, &self.name, tool, input).await;
+        let ended = Instant::now();
+        // Without a grant the answer was the refusal.
+        let granted = GRANTED.lock().unwrap().remove(&call).unwrap_or(ended);
+        self.log.decisions.push(granted - begun);
+        self.log.writes.push(ended - begun);
         match (result["ok"].as_bool(), result["code"].as_str()) {
             (Some(true), _) => true,
             (_, Some("STALE" | "UNREAD")) => {
@@ -203,7 +217,7 @@ impl Writer {
     async fn read(&mut self, file: &str) -> String {
         let begun = Instant::now();
         let input = json!({ "path": file });
-        let read = use_tool(&mut self.link, &self.name, "read_file", input).await;
+        let read = use_tool(&mut self.link, 0, &self.name, "read_file", input).await;
         self.log.reads.push(begun.elapsed());
         read["data"]["content"].as_str().unwrap().to_owned()
     }
@@ -219,9 +233,9 @@ impl Writer {
     }
 }
 
-async fn use_tool(link: &mut Link, name: &str, tool: &str, input: Value) -> Value {
+async fn use_tool(link: &mut Link, id: u64, name: &str, tool: &str, input: Value) -> Value {
     let (name, tool) = (name.to_owned(), tool.to_owned());
-    let reply = call(link, 1, Command::CallTool { name, tool, input }).await;
+    let reply = call(link, id, Command::CallTool { name, tool, input }).await;
     let Reply::Tool(value) = reply else { panic!("{reply:?}") };
     value
 }
@@ -233,6 +247,45 @@ async fn call(link: &mut Link, id: u64, command: Command) -> Reply {
             return reply;
         }
     }
+}
+
+/// When which call was granted: the engine's log says so at the moment when the grant is stored and
+/// the write begins.
+static GRANTED: LazyLock<Mutex<HashMap<u64, Instant>>> = LazyLock::new(Mutex::default);
+
+/// A log that hears of grants only.
+struct Grants;
+
+impl Subscriber for Grants {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "benchdog::grant"
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut Call(Instant::now()));
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// Reads the number of a call out of an entry of the log.
+struct Call(Instant);
+
+impl Visit for Call {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "id" {
+            GRANTED.lock().unwrap().insert(value, self.0);
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
 }
 
 fn next(random: &mut u64) -> u64 {
@@ -251,6 +304,7 @@ fn report(plan: &Plan, logs: &[Log], took: Duration) {
     println!("lost               {}", sum(|log| log.lost));
     println!("seconds            {:.1}", took.as_secs_f64());
     println!("decisions/s        {:.0}", (acknowledged + refused) as f64 / took.as_secs_f64());
+    print_times("decision, ms", logs.iter().flat_map(|log| &log.decisions));
     print_times("write call, ms", logs.iter().flat_map(|log| &log.writes));
     print_times("read call, ms", logs.iter().flat_map(|log| &log.reads));
 }

@@ -5,6 +5,7 @@
 
 mod contents;
 mod leases;
+mod news;
 mod reservations;
 mod touches;
 mod waits;
@@ -76,7 +77,7 @@ fn answer(names: &[(OpId, String)], effect: &Effect) -> Option<String> {
         Effect::Waiting { op, path, holder, place } => {
             Some(format!("{} waits for {} on {path} at {place}", who(op), holder.key()))
         }
-        Effect::Tell { owner, text } => {
+        Effect::Tell { owner, text, .. } => {
             let head: Vec<&str> = text.split(' ').take(4).collect();
             Some(format!("tell {}: {}", owner.key(), head.join(" ")))
         }

@@ -80,6 +80,7 @@ fn shape(world: &World, hasher: &mut DefaultHasher) {
     }
     ahead(table.next_wake()).hash(hasher);
     world.disk.hash(hasher);
+    world.writers.hash(hasher);
     for call in world.calls.values() {
         call.hash(hasher);
     }

@@ -12,7 +12,7 @@ use crate::arbiter::input::{
     WriteEnd,
 };
 use crate::arbiter::pins::Pattern;
-use crate::arbiter::restore::{LeaseRow, Rows, goes_on};
+use crate::arbiter::restore::{LeaseRow, Rows, WriterRow, goes_on};
 use crate::arbiter::settings::Settings;
 use crate::arbiter::table::{Table, Timer};
 use crate::model::id::OpId;
@@ -36,6 +36,8 @@ pub(super) struct World {
     /// The leases as the effects told.
     pub(super) leases: BTreeMap<String, Lease>,
     pub(super) knows: BTreeMap<(Owner, WorkPath), Observation>,
+    /// The last change of each file.
+    pub(super) writers: BTreeMap<WorkPath, WriterRow>,
     pub(super) lost: Vec<String>,
     /// Two tools wrote one file at the same time.
     pub(super) clash: bool,
@@ -122,6 +124,7 @@ impl World {
             memory: BTreeMap::new(),
             leases: BTreeMap::new(),
             knows: BTreeMap::new(),
+            writers: BTreeMap::new(),
             lost: Vec::new(),
             clash: false,
             effects: Vec::new(),
@@ -182,12 +185,15 @@ impl World {
                 Effect::Waiting { op, .. } if self.is_shell(*op) => {
                     self.calls.remove(op);
                 }
+                Effect::Changed { path, owner, after, .. } => {
+                    let (path, owner, after) = (path.clone(), owner.clone(), *after);
+                    self.writers.insert(path.clone(), WriterRow { path, owner, after });
+                }
                 Effect::LookAfter { op, path } if !self.calls.contains_key(op) => {
                     after.push((*op, path.clone()));
                 }
                 Effect::Waiting { .. }
                 | Effect::LookAfter { .. }
-                | Effect::Changed { .. }
                 | Effect::Tell { .. }
                 | Effect::WakeAt(_) => {}
             }
@@ -503,7 +509,7 @@ impl World {
         let rows = Rows {
             leases: leases.collect(),
             observations: knows.map(|((o, p), seen)| (o.clone(), p.clone(), *seen)).collect(),
-            writers: Vec::new(),
+            writers: self.writers.values().cloned().collect(),
         };
         let mut table = Table::new(self.settings.clone());
         self.now = Mono(1_000);

@@ -50,7 +50,9 @@ impl State {
                 arbiter::Effect::Changed { path, owner, before, after, over } => {
                     self.changed(step, path, owner, (before, after), over);
                 }
-                arbiter::Effect::Tell { owner, text } => self.tell(step, &owner, text),
+                arbiter::Effect::Tell { owner, text, shown } => {
+                    self.tell(step, &owner, text, shown);
+                }
                 // No process of an agent is asked about yet.
                 arbiter::Effect::LookAfter { .. } => {}
                 // `State::arm` asks for the earliest wake-up of all parts at once.
@@ -328,10 +330,10 @@ impl State {
     }
 
     /// Keeps a sentence for an agent's next step, and shows it to the person now.
-    fn tell(&mut self, step: &mut Step, owner: &Owner, text: String) {
+    fn tell(&mut self, step: &mut Step, owner: &Owner, text: String, shown: String) {
         let Some(id) = self.agent_of(owner) else { return };
         let Some(agent) = self.agents.get_mut(&id) else { return };
-        let changes = agent.fold.notice(step.now.wall, Level::Info, text.clone());
+        let changes = agent.fold.notice(step.now.wall, Level::Info, shown);
         agent.tells.push(text);
         self.tell_changes(step, id, changes);
     }

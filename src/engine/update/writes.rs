@@ -171,6 +171,14 @@ impl State {
         op
     }
 
+    /// Who asked for a write with a tool of the bench.
+    pub(in crate::engine) fn asker_of(&self, op: OpId) -> Option<Asker> {
+        match &self.ops.get(&op)?.purpose {
+            Purpose::Write { to, .. } => Some(*to),
+            Purpose::Gate { .. } | Purpose::Read { .. } | Purpose::Reserve { .. } => None,
+        }
+    }
+
     pub(super) fn resolve(&mut self, step: &mut Step, op: OpId, cwd: String) {
         let Some(found) = self.ops.get(&op) else { return };
         step.out.push(Effect::Resolve { op, raw: found.raw.clone(), cwd });

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Reader, owner, parse_hash, work_path};
+use super::{Reader, hash, optional_hash, owner, work_path};
 use crate::history::contents::Contents;
 use crate::history::error::{Fault, StoreError};
 use crate::history::record::ProposalRow;
@@ -20,9 +20,23 @@ use crate::model::lease::Owner;
 use crate::model::path::{Hash, WorkPath};
 use crate::model::time::Wall;
 
-/// The columns of a change, in the order in which [`change`] reads them.
-const COLUMNS: &str = "n, at, owner, agent, turn, tool, path, origin, before, before_mode, after, \
-                       after_mode, over, reverts, serial";
+/// The columns of a change, in the order in which [`change`] reads them. A number that leads
+/// nowhere is something that cannot be understood, and not "nothing".
+const COLUMNS: &str = "n, at,
+    (SELECT text FROM name WHERE name.n = changes.owner),
+    (SELECT text FROM name WHERE name.n = changes.agent), turn, tool,
+    (SELECT text FROM name WHERE name.n = changes.path),
+    iif(origin IS NULL, NULL, ifnull((SELECT text FROM name WHERE name.n = changes.origin), '')),
+    iif(before IS NULL, NULL, ifnull((SELECT hash FROM content WHERE content.n = changes.before), x'')),
+    before_mode,
+    iif(after IS NULL, NULL, ifnull((SELECT hash FROM content WHERE content.n = changes.after), x'')),
+    after_mode,
+    (SELECT text FROM name WHERE name.n = changes.over), reverts, serial";
+
+/// The number of the workspace that is the first parameter, and of other names.
+const WORKSPACE: &str = "(SELECT n FROM name WHERE text = ?1)";
+const FOURTH: &str = "(SELECT n FROM name WHERE text = ?4)";
+const FIFTH: &str = "(SELECT n FROM name WHERE text = ?5)";
 
 /// Which changes are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,9 +88,10 @@ impl Reader {
     /// One change.
     pub fn change(&self, workspace: &str, id: ChangeId) -> Result<Option<Change>, StoreError> {
         self.done(|reader| {
-            let sql = format!("SELECT {COLUMNS} FROM changes WHERE n = ?1 AND workspace = ?2");
+            let sql =
+                format!("SELECT {COLUMNS} FROM changes WHERE workspace = {WORKSPACE} AND n = ?2");
             let id = i64::try_from(id.0).unwrap_or(i64::MAX);
-            Ok(reader.rows(&sql, params![id, workspace], change)?.into_iter().next())
+            Ok(reader.rows(&sql, params![workspace, id], change)?.into_iter().next())
         })
     }
 
@@ -126,16 +141,25 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<ProposalRow>, StoreError> {
         self.done(|reader| {
-            let by_path = if path.is_some() { "AND path = ?4" } else { "AND ?4 IS NULL" };
+            let by_path = if path.is_some() {
+                "AND path = (SELECT n FROM name WHERE text = ?4)"
+            } else {
+                "AND ?4 IS NULL"
+            };
             let sql = format!(
-                "SELECT n, at, owner, agent, path, tool, code, hash, base FROM proposal
-                 WHERE workspace = ?1 AND n < ?2 {by_path} ORDER BY n DESC LIMIT ?3"
+                "SELECT n, at, (SELECT text FROM name WHERE name.n = proposal.owner),
+                     (SELECT text FROM name WHERE name.n = proposal.agent),
+                     (SELECT text FROM name WHERE name.n = proposal.path), tool, code,
+                     (SELECT hash FROM content WHERE content.n = proposal.content),
+                     iif(base IS NULL, NULL,
+                         ifnull((SELECT hash FROM content WHERE content.n = proposal.base), x''))
+                 FROM proposal
+                 WHERE workspace = {WORKSPACE} AND n < ?2 {by_path} ORDER BY n DESC LIMIT ?3"
             );
             let (before, limit) =
                 (before.unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
             let params = params![workspace, before, limit, path.map(WorkPath::as_str)];
             reader.rows(&sql, params, |row| {
-                let base: Option<String> = row.get(8)?;
                 Ok(ProposalRow {
                     n: row.get(0)?,
                     workspace: workspace.to_owned(),
@@ -145,20 +169,34 @@ impl Reader {
                     path: work_path(row, 4)?,
                     tool: row.get(5)?,
                     code: row.get(6)?,
-                    hash: parse_hash(&row.get::<_, String>(7)?)?,
-                    base: base.as_deref().map(parse_hash).transpose()?,
+                    hash: hash(row, 7)?,
+                    base: optional_hash(row, 8)?,
                 })
             })
+        })
+    }
+
+    /// Whether a row names the file of this content.
+    pub(in crate::history) fn has_file(&self, hash: Hash) -> Result<bool, StoreError> {
+        self.done(|reader| {
+            let mut find = reader.conn.prepare_cached(
+                "SELECT 1 FROM blob
+                 WHERE content = (SELECT n FROM content WHERE hash = ?1) AND form = 1",
+            )?;
+            Ok(find.exists([hash.as_bytes()])?)
         })
     }
 
     /// The content with this hash. Content that does not have it any more is damage.
     pub fn blob(&self, hash: Hash) -> Result<Option<Vec<u8>>, StoreError> {
         self.done(|reader| {
-            let mut find =
-                reader.conn.prepare_cached("SELECT form, bytes FROM blob WHERE hash = ?1")?;
-            let row: Option<(i64, Vec<u8>)> =
-                find.query_row([hash.to_hex()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let mut find = reader.conn.prepare_cached(
+                "SELECT form, bytes FROM blob
+                 WHERE content = (SELECT n FROM content WHERE hash = ?1)",
+            )?;
+            let row: Option<(i64, Vec<u8>)> = find
+                .query_row([hash.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
             let Some((form, bytes)) = row else { return Ok(None) };
             let bytes =
                 if form == 0 { bytes } else { Contents::beside(&reader.path).read(hash)? };
@@ -171,15 +209,15 @@ impl Reader {
     }
 }
 
-const LAST_SERIAL: &str =
-    "SELECT max(serial) FROM changes WHERE workspace = ?1 AND serial IS NOT NULL";
+const LAST_SERIAL: &str = "SELECT max(serial) FROM changes
+    WHERE workspace = (SELECT n FROM name WHERE text = ?1) AND serial IS NOT NULL";
 
 /// The query for a page, one row longer than asked for, and its parameters.
 fn page(workspace: &str, query: &ChangeQuery) -> (String, Vec<Value>) {
     let before = query.before.and_then(|id| i64::try_from(id.0).ok()).unwrap_or(i64::MAX);
     let limit = i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut params: Vec<Value> = vec![workspace.to_owned().into(), before.into(), limit.into()];
-    let select = format!("SELECT {COLUMNS} FROM changes WHERE workspace = ?1 AND n < ?2");
+    let select = format!("SELECT {COLUMNS} FROM changes WHERE workspace = {WORKSPACE} AND n < ?2");
     let order = "ORDER BY n DESC LIMIT ?3";
     let sql = match &query.scope {
         Scope::All => format!("{select} {order}"),
@@ -188,24 +226,24 @@ fn page(workspace: &str, query: &ChangeQuery) -> (String, Vec<Value>) {
             match by {
                 Owner::Session(_, Some(_)) => {
                     params.push(by.key().into());
-                    format!("{select} AND session = ?4 AND owner = ?5 {order}")
+                    format!("{select} AND session = {FOURTH} AND owner = {FIFTH} {order}")
                 }
                 Owner::Session(_, None) | Owner::User | Owner::External => {
-                    format!("{select} AND session = ?4 {order}")
+                    format!("{select} AND session = {FOURTH} {order}")
                 }
             }
         }
         Scope::Turn(session, turn) => {
             params.push(session.0.clone().into());
             params.push(i64::from(*turn).into());
-            format!("{select} AND session = ?4 AND turn = ?5 {order}")
+            format!("{select} AND session = {FOURTH} AND turn = ?5 {order}")
         }
         Scope::File(path) => {
             params.push(path.as_str().to_owned().into());
             // Each half through its own index; a rename within the path's own name counts once.
             format!(
-                "SELECT * FROM ({select} AND path = ?4 {order})
-                 UNION SELECT * FROM ({select} AND origin = ?4 {order}) {order}"
+                "SELECT * FROM ({select} AND path = {FOURTH} {order})
+                 UNION SELECT * FROM ({select} AND origin = {FOURTH} {order}) {order}"
             )
         }
         Scope::Between(from, to) => {
@@ -214,7 +252,7 @@ fn page(workspace: &str, query: &ChangeQuery) -> (String, Vec<Value>) {
             // Clocks jump, so the order is that of the moments and only then of the numbers.
             format!(
                 "SELECT {COLUMNS} FROM changes
-                 WHERE workspace = ?1 AND at >= ?4
+                 WHERE workspace = {WORKSPACE} AND at >= ?4
                    AND at <= min(?5 - 1, coalesce((SELECT at FROM changes WHERE n = ?2), ?5))
                    AND (at, n) < (coalesce((SELECT at FROM changes WHERE n = ?2), ?5), ?2)
                  ORDER BY at DESC, n DESC LIMIT ?3"
@@ -227,9 +265,9 @@ fn page(workspace: &str, query: &ChangeQuery) -> (String, Vec<Value>) {
 /// A change from a row of [`COLUMNS`].
 fn change(row: &Row<'_>) -> Result<Change, Fault> {
     let image = |hash, mode| -> Result<Option<Image>, Fault> {
-        let found: Option<String> = row.get(hash)?;
+        let found = optional_hash(row, hash)?;
         let mode = row.get(mode)?;
-        found.map(|found| Ok(Image { hash: parse_hash(&found)?, mode })).transpose()
+        Ok(found.map(|hash| Image { hash, mode }))
     };
     let from: Option<String> = row.get(7)?;
     let over: Option<String> = row.get(12)?;
@@ -273,11 +311,16 @@ mod tests {
         let writer = Connection::open(&path).unwrap();
         writer
             .execute_batch(
-                "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100000)
+                "INSERT INTO name (n, text) VALUES (1, '/w'), (2, 'blue');
+                 WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 8999)
+                 INSERT INTO name (n, text) SELECT 1000 + n, 'src/' || n FROM n
+                 UNION ALL SELECT 10 + n, 's' || n FROM n WHERE n < 8;
+                 WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100001)
+                 INSERT INTO content (n, hash) SELECT n, unhex(printf('%064x', n)) FROM n;
                  INSERT INTO changes (workspace, at, session, owner, agent, turn, tool, path,
                                       before, after, serial)
-                 SELECT '/w', n, 's' || (n % 8), 's' || (n % 8), 'blue', n / 100, 'Edit',
-                        'src/' || (n % 9000), printf('%064x', n), printf('%064x', n + 1), n FROM n",
+                 SELECT 1, n, 10 + n % 8, 10 + n % 8, 2, n / 100, 'Edit', 1000 + n % 9000, n, n + 1,
+                        n FROM content WHERE n <= 100000",
             )
             .unwrap();
         let mut reader = Reader::open(&path).unwrap();

@@ -249,7 +249,15 @@ impl Stored {
     fn hit(self, alive: &impl Fn(u32, u64) -> bool) -> SessionHit {
         let open = self.engine.is_some_and(|(pid, started)| alive(pid, started));
         let Self { row, .. } = self;
-        SessionHit { row, open, resumable: false, obstacle: None, snippet: None, more: 0 }
+        SessionHit {
+            row,
+            open,
+            resumable: false,
+            obstacle: None,
+            elsewhere: None,
+            snippet: None,
+            more: 0,
+        }
     }
 }
 

@@ -3,8 +3,6 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use super::*;
 use crate::history::contents::{Contents, Point};
 use crate::history::read::{ChangeQuery, Scope};
@@ -15,22 +13,22 @@ use crate::model::id::ChangeId;
 use crate::model::lease::Owner;
 use crate::model::path::{Hash, WorkPath};
 
-const HOUR: i64 = 60 * 60 * 1000;
+pub(super) const HOUR: i64 = 60 * 60 * 1000;
 
-fn path(raw: &str) -> WorkPath {
+pub(super) fn path(raw: &str) -> WorkPath {
     WorkPath::parse(raw).unwrap()
 }
 
-fn blue(sub: Option<&str>) -> Owner {
+pub(super) fn blue(sub: Option<&str>) -> Owner {
     Owner::Session(id("blue"), sub.map(Into::into))
 }
 
-fn hash(text: &str) -> Hash {
+pub(super) fn hash(text: &str) -> Hash {
     Hash::of(text.as_bytes())
 }
 
 /// A change of `file` from nothing to its own name.
-fn change(owner: Owner, turn: u32, file: &str, at: i64) -> Change {
+pub(super) fn change(owner: Owner, turn: u32, file: &str, at: i64) -> Change {
     Change {
         at: Wall(at),
         turn: Some(turn),
@@ -38,36 +36,41 @@ fn change(owner: Owner, turn: u32, file: &str, at: i64) -> Change {
     }
 }
 
-fn stored(change: Change) -> Record {
+pub(super) fn stored(change: Change) -> Record {
     Record::Change(Box::new(ChangeRow { workspace: "/w".to_owned(), change }))
 }
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     i64::try_from(since.as_millis()).unwrap()
 }
 
 impl Place {
-    fn contents(&self) -> Contents {
+    pub(super) fn contents(&self) -> Contents {
         Contents::beside(&self.path())
     }
 
     /// The paths of a page of changes, and whether there are more.
-    fn page(&self, scope: Scope, before: Option<u64>, limit: usize) -> (Vec<String>, bool) {
+    pub(super) fn page(
+        &self,
+        scope: Scope,
+        before: Option<u64>,
+        limit: usize,
+    ) -> (Vec<String>, bool) {
         let query = ChangeQuery { scope, before: before.map(ChangeId), limit };
         let page = self.read().changes("/w", &query).unwrap();
         let paths = page.changes.iter().map(|change| change.path.to_string());
         (paths.collect(), page.more)
     }
 
-    fn take(&self, name: &str, bytes: &[u8]) -> (Hash, Option<Record>) {
+    pub(super) fn take(&self, name: &str, bytes: &[u8]) -> (Hash, Option<Record>) {
         let mut bytes = bytes;
         let taken = self.contents().take(&path(name), &mut bytes).unwrap();
         (taken.hash, taken.record)
     }
 
     /// The names of all files of contents.
-    fn files(&self) -> Vec<PathBuf> {
+    pub(super) fn files(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut open = vec![self.path().with_file_name("history.db-blobs")];
         while let Some(folder) = open.pop() {
@@ -82,14 +85,14 @@ impl Place {
         found
     }
 
-    fn prune(&self, store: &Store, keep: Keep, now: i64) -> Pruned {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    pub(super) fn prune(&self, store: &Store, keep: Keep, now: i64) -> Pruned {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(store.prune_journal(keep, Wall(now))).unwrap()
     }
 }
 
 /// Bytes that do not get smaller.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut ids = crate::model::id::IdSource::new(seed);
     (0..length).map(|_| ids.number().to_le_bytes()[0]).collect()
 }
@@ -310,123 +313,4 @@ fn a_crash_while_a_content_is_taken_in_leaves_nothing_half_and_pruning_tidies_up
         place.prune(&store, keep, now() + 3 * HOUR);
         assert_eq!(place.files().len(), 0, "{stop:?}: {file:?}");
     }
-}
-
-/// Stores a change of `file` at `at` with a content of its own before and after.
-fn edit(place: &Place, file: &str, at: i64, sizes: (usize, usize)) -> (Vec<Record>, [Hash; 2]) {
-    let seed = u64::try_from(at).unwrap();
-    let (before, first) = place.take(file, &noise(seed * 2, sizes.0));
-    let (after, second) = place.take(file, &noise(seed * 2 + 1, sizes.1));
-    let change = Change {
-        at: Wall(at),
-        ..Change::of(path(file), blue(None), Some(before.into()), Some(after.into()))
-    };
-    let records = first.into_iter().chain(second).chain([stored(change)]);
-    (records.collect(), [before, after])
-}
-
-#[test]
-fn what_is_too_old_is_forgotten_and_what_is_needed_stays() {
-    let place = Place::new();
-    let (old, old_hashes) = edit(&place, "a", 10 * HOUR, (100, 50_000));
-    let (new, new_hashes) = edit(&place, "a", 30 * HOUR, (50_000, 100));
-    // The old text is needed once more, and an agent was shown another one.
-    let again = Change {
-        at: Wall(31 * HOUR),
-        ..Change::of(path("b"), blue(None), None, Some(old_hashes[1].into()))
-    };
-    let (shown, shown_record) = place.take("c", b"shown");
-    let knows = Record::Knows {
-        workspace: "/w".to_owned(),
-        owner: blue(None),
-        path: path("c"),
-        knows: Some((shown, "full".to_owned())),
-    };
-    let store = place.open();
-    let all = [old, new, vec![stored(again), shown_record.unwrap(), knows]];
-    store.blocking_queue(all.concat()).unwrap();
-    store.flush().wait().unwrap();
-    let conn = Connection::open(place.path()).unwrap();
-    conn.execute("UPDATE blob SET at = ?1", [10 * HOUR]).unwrap();
-    let keep = Keep { age: Duration::from_secs(12 * 3600), bytes: u64::MAX };
-    let pruned = place.prune(&store, keep, 40 * HOUR);
-    assert_eq!(pruned, Pruned { changes: 1, proposals: 0, contents: 1, bytes: 100 });
-    let reader = place.read();
-    assert_eq!(reader.blob(old_hashes[0]).unwrap(), None);
-    for hash in [old_hashes[1], new_hashes[0], new_hashes[1], shown] {
-        assert!(reader.blob(hash).unwrap().is_some());
-    }
-    assert_eq!(place.page(Scope::All, None, 9).0, ["b", "a"]);
-    assert_eq!(place.prune(&store, keep, 40 * HOUR), Pruned::default());
-}
-
-#[test]
-fn beyond_the_limit_of_room_the_oldest_go_with_their_files() {
-    let place = Place::new();
-    let store = place.open();
-    let mut hashes = Vec::new();
-    // A hundred changes of 2 × 20 kB each, and something large that only an agent's knowledge
-    // names.
-    for n in 0..100 {
-        let (records, both) = edit(&place, &format!("f{n}"), n + 1, (20_000, 20_000));
-        store.blocking_queue(records).unwrap();
-        hashes.push(both);
-    }
-    let (shown, record) = place.take("c", &noise(9_999, 5_000_000));
-    let knows = Record::Knows {
-        workspace: "/w".to_owned(),
-        owner: blue(None),
-        path: path("c"),
-        knows: Some((shown, "full".to_owned())),
-    };
-    store.blocking_queue(vec![record.unwrap(), knows]).unwrap();
-    store.flush().wait().unwrap();
-    let keep = Keep { age: Duration::from_secs(1 << 40), bytes: 2_100_000 };
-    assert_eq!(place.prune(&store, keep, now()), Pruned::default(), "it is all young");
-    let later = now() + 2 * HOUR;
-    let pruned = place.prune(&store, keep, later);
-    assert_eq!((pruned.changes, pruned.contents), (50, 100), "{pruned:?}");
-    assert_eq!(place.files().len(), 101);
-    let reader = place.read();
-    for (n, both) in hashes.iter().enumerate() {
-        for hash in both {
-            assert_eq!(reader.blob(*hash).unwrap().is_some(), n >= 50, "{n}");
-        }
-    }
-    assert!(reader.blob(shown).unwrap().is_some());
-    assert_eq!(place.prune(&store, keep, later), Pruned::default());
-}
-
-#[test]
-fn the_changes_of_version_1_are_in_the_journal() {
-    let place = Place::new();
-    std::fs::create_dir_all(place.path().parent().unwrap()).unwrap();
-    let conn = Connection::open(place.path()).unwrap();
-    conn.execute_batch(include_str!("../../../assets/migrations/0001_history.sql")).unwrap();
-    let text = hash("text").to_hex();
-    let sql = format!(
-        "PRAGMA user_version = 1;
-         INSERT INTO change VALUES (3, '/w', 5, 'blue/sub', 'a', NULL, '{text}', 'user');
-         INSERT INTO change VALUES (4, '/w', 6, 'external', 'a', '{text}', NULL, NULL);
-         INSERT INTO blob (hash, bytes) VALUES ('{text}', CAST('text' AS BLOB));"
-    );
-    conn.execute_batch(&sql).unwrap();
-    drop(conn);
-    let store = place.open();
-    let first = Change {
-        id: ChangeId(3),
-        at: Wall(5),
-        over: Some(Owner::User),
-        ..Change::of(path("a"), blue(Some("sub")), None, Some(hash("text").into()))
-    };
-    let query = ChangeQuery { scope: Scope::By(blue(None)), before: None, limit: 9 };
-    assert_eq!(place.read().changes("/w", &query).unwrap().changes, [first]);
-    assert_eq!(place.page(Scope::By(Owner::External), None, 9).0, ["a"]);
-    let keep = Keep { age: Duration::from_secs(3600), bytes: 0 };
-    assert_eq!(place.prune(&store, keep, 7 + HOUR).changes, 2);
-    assert!(place.read().blob(hash("text")).unwrap().is_some(), "it was stored a moment ago");
-    // Numbers are not used again.
-    store.blocking_queue(vec![stored(change(blue(None), 1, "b", 9))]).unwrap();
-    store.flush().wait().unwrap();
-    assert!(place.read().change("/w", ChangeId(5)).unwrap().is_some());
 }

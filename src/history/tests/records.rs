@@ -187,6 +187,7 @@ fn lines_come_back_in_order_and_old_ones_can_be_pruned() {
 
     let store = place.open();
     let pruned = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap()
         .block_on(store.prune_lines(Wall(11_999)));

@@ -1,189 +1,235 @@
-//! The steps of pruning the journal, each one a short transaction.
+//! The slices of pruning, each one a short transaction.
+//!
+//! A slice ends soon after [`SLICE`], wherever it is, and says where the next one goes on. Grants
+//! are stored in between.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::time::{Duration, Instant};
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::Pen;
-use crate::history::contents::Contents;
 use crate::history::error::{Fault, StoreError};
-use crate::history::prune::{Pruned, system_time};
+use crate::history::prune::Pruned;
 use crate::model::path::Hash;
 use crate::model::time::Wall;
 
-/// Rows that one step looks at.
-const STEP: i64 = 500;
+/// How long a slice works before it ends with the next chunk. Its commit comes on top.
+const SLICE: Duration = Duration::from_millis(5);
 
-/// Changes that one step forgets to make room.
-const FEW: i64 = 50;
+/// Rows that are looked at, or forgotten, between two looks at the clock.
+const CHUNK: i64 = 50;
 
-/// Holds for a content that nothing names.
-const UNNAMED: &str = "NOT EXISTS (SELECT 1 FROM changes WHERE before = blob.hash)
-    AND NOT EXISTS (SELECT 1 FROM changes WHERE after = blob.hash)
-    AND NOT EXISTS (SELECT 1 FROM proposal WHERE hash = blob.hash)
-    AND NOT EXISTS (SELECT 1 FROM proposal WHERE base = blob.hash)
-    AND NOT EXISTS (SELECT 1 FROM knows WHERE hash = blob.hash)";
+/// Holds for a content, whose number goes into the place of `?1`, that nothing names.
+const UNNAMED: &str = "NOT EXISTS (SELECT 1 FROM changes WHERE before = ?1)
+    AND NOT EXISTS (SELECT 1 FROM changes WHERE after = ?1)
+    AND NOT EXISTS (SELECT 1 FROM proposal WHERE proposal.content = ?1)
+    AND NOT EXISTS (SELECT 1 FROM proposal WHERE base = ?1)
+    AND NOT EXISTS (SELECT 1 FROM knows WHERE knows.content = ?1)";
+
+/// Rows of the journal, which are numbered in the order in which they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::history) enum Rows {
+    Changes,
+    Proposals,
+}
+
+/// What a slice did.
+#[derive(Debug, Default)]
+pub(in crate::history) struct Slice {
+    /// The row that the next slice follows; `None`: there is nothing left to be done.
+    pub(in crate::history) next: Option<i64>,
+    pub(in crate::history) pruned: Pruned,
+    /// Contents whose files nobody needs any more. One that stays all the same goes with the next
+    /// pruning.
+    pub(in crate::history) files: Vec<Hash>,
+    /// Bytes of the contents that were looked at and stay for the sake of changes.
+    pub(in crate::history) kept: u64,
+}
 
 impl Pen {
-    /// Forgets some changes and proposals from before `old`.
-    pub(in crate::history) fn forget_old(&mut self, old: Wall) -> Result<Pruned, StoreError> {
-        self.transaction(|pen| {
-            let delete = |table: &str| -> Result<u64, Fault> {
-                let sql = format!(
-                    "DELETE FROM {table} WHERE n IN
-                         (SELECT n FROM {table} WHERE at < ?1 ORDER BY at LIMIT ?2)"
-                );
-                Ok(count(pen.conn.prepare_cached(&sql)?.execute(params![old.0, STEP])?))
-            };
-            let (changes, proposals) = (delete("changes")?, delete("proposal")?);
-            Ok(Pruned { changes, proposals, ..Pruned::default() })
+    /// Forgets those from before `old` among the rows that follow number `after`.
+    pub(in crate::history) fn forget_old(
+        &mut self,
+        rows: Rows,
+        after: i64,
+        old: Wall,
+    ) -> Result<Slice, StoreError> {
+        self.slice(after, |pen, done, after| {
+            let (last, gone) = pen.forget(rows, after, old, &mut BTreeSet::new())?;
+            done.pruned.add(gone);
+            Ok(last)
         })
     }
 
-    /// Removes what nothing names among some contents that follow row `after`. Returns the last
-    /// row looked at; `None` at the end.
+    /// Removes the contents that nothing names among those that follow number `after`.
     pub(in crate::history) fn sweep(
         &mut self,
         after: i64,
         young: Wall,
-        contents: &Contents,
-    ) -> Result<Option<(i64, Pruned)>, StoreError> {
-        let (last, gone) = self.transaction(|pen| {
-            let mut rows = pen.conn.prepare_cached(
-                "SELECT max(rowid) FROM
-                     (SELECT rowid FROM blob WHERE rowid > ?1 ORDER BY rowid LIMIT ?2)",
-            )?;
-            let last: Option<i64> = rows.query_row([after, STEP], |row| row.get(0))?;
-            let Some(last) = last else { return Ok((None, Gone::default())) };
-            let sql = format!(
-                "DELETE FROM blob WHERE rowid > ?1 AND rowid <= ?2 AND at < ?3 AND {UNNAMED}
-                 RETURNING hash, room, form"
-            );
-            let gone = pen.delete_contents(&sql, params![after, last, young.0])?;
-            Ok((Some(last), gone))
-        })?;
-        gone.files(contents, young);
-        Ok(last.map(|last| (last, gone.pruned)))
+    ) -> Result<Slice, StoreError> {
+        self.slice(after, |pen, done, after| {
+            let numbers: Vec<i64> = {
+                let sql = "SELECT n FROM content WHERE n > ?1 ORDER BY n LIMIT ?2";
+                let mut some = pen.conn.prepare_cached(sql)?;
+                let some = some.query_map([after, CHUNK], |row| row.get(0))?;
+                some.collect::<Result<_, _>>()?
+            };
+            for number in &numbers {
+                pen.remove_content(*number, young, done)?;
+            }
+            if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
+                let mut kept = pen.conn.prepare_cached(
+                    "SELECT coalesce(sum(room), 0) FROM blob
+                     WHERE content BETWEEN ?1 AND ?2 AND at < ?3
+                       AND NOT EXISTS (SELECT 1 FROM knows WHERE knows.content = blob.content)",
+                )?;
+                let kept: i64 = kept.query_row(params![first, last, young.0], |row| row.get(0))?;
+                done.kept += u64::try_from(kept).unwrap_or(0);
+            }
+            Ok(numbers.last().copied())
+        })
     }
 
-    /// Forgets some of the oldest changes and proposals, with their contents, if the contents of
-    /// changes take more than `most` bytes.
+    /// Forgets the oldest of the rows that follow number `after`, with their contents, until
+    /// `wanted` bytes are free.
     pub(in crate::history) fn make_room(
         &mut self,
-        most: u64,
+        rows: Rows,
+        after: i64,
         young: Wall,
-        contents: &Contents,
-    ) -> Result<Pruned, StoreError> {
-        let gone = self.transaction(|pen| {
-            let mut taken = pen.conn.prepare_cached(
-                "SELECT coalesce(sum(room), 0) FROM blob
-                 WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM knows WHERE hash = blob.hash)",
-            )?;
-            let taken: i64 = taken.query_row([young.0], |row| row.get(0))?;
-            let mut gone = Gone::default();
-            if u64::try_from(taken).unwrap_or(0) <= most {
-                return Ok(gone);
+        wanted: u64,
+    ) -> Result<Slice, StoreError> {
+        self.slice(after, |pen, done, after| {
+            let mut contents = BTreeSet::new();
+            let (last, gone) = pen.forget(rows, after, young, &mut contents)?;
+            done.pruned.add(gone);
+            if rows == Rows::Changes
+                && let Some(last) = last
+            {
+                // Proposals go along with the changes of their time.
+                let time: Option<i64> = pen
+                    .conn
+                    .prepare_cached("SELECT min(at) FROM changes WHERE n > ?1 AND n <= ?1 + ?2")?
+                    .query_row([last, CHUNK], |row| row.get(0))?;
+                let time = Wall(time.unwrap_or(i64::MAX).min(young.0));
+                let (_, gone) = pen.forget(Rows::Proposals, 0, time, &mut contents)?;
+                done.pruned.add(gone);
             }
-            let mut hashes: BTreeSet<String> = BTreeSet::new();
-            let mut forget = |sql: &str, until: i64| -> Result<u64, Fault> {
-                let mut delete = pen.conn.prepare_cached(sql)?;
-                let mut rows = delete.query(params![until, FEW])?;
-                let mut number = 0;
-                while let Some(row) = rows.next()? {
-                    hashes.extend(row.get::<_, Option<String>>(0)?);
-                    hashes.extend(row.get::<_, Option<String>>(1)?);
-                    number += 1;
+            for content in contents {
+                pen.remove_content(content, young, done)?;
+            }
+            Ok(last.filter(|_| done.pruned.bytes < wanted))
+        })
+    }
+
+    /// Deletes raw lines older than `before`. Tells how many, and nothing once there are no more.
+    pub(in crate::history) fn prune_lines(&mut self, before: Wall) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        self.slice(0, |pen, _, _| {
+            // Lines come in the order of time, so the first younger one ends the search.
+            let mut first =
+                pen.conn.prepare_cached("SELECT n, at FROM line ORDER BY n LIMIT ?1")?;
+            let mut rows = first.query([CHUNK])?;
+            let mut last = None;
+            while let Some(row) = rows.next()? {
+                if row.get::<_, i64>(1)? >= before.0 {
+                    break;
                 }
-                Ok(number)
-            };
-            gone.pruned.changes = forget(
-                "DELETE FROM changes WHERE n IN
-                     (SELECT n FROM changes WHERE at < ?1 ORDER BY at LIMIT ?2)
-                 RETURNING before, after",
-                young.0,
-            )?;
-            // Proposals go along with the changes of their time.
-            let oldest = pen
-                .conn
-                .prepare_cached("SELECT at FROM changes ORDER BY at LIMIT 1")?
-                .query_row([], |row| row.get::<_, i64>(0))
-                .optional()?;
-            gone.pruned.proposals = forget(
-                "DELETE FROM proposal WHERE n IN
-                     (SELECT n FROM proposal WHERE at < ?1 ORDER BY at LIMIT ?2)
-                 RETURNING hash, base",
-                oldest.unwrap_or(i64::MAX).min(young.0),
-            )?;
-            let sql = format!(
-                "DELETE FROM blob WHERE hash = ?1 AND at < ?2 AND {UNNAMED}
-                 RETURNING hash, room, form"
-            );
-            for hash in hashes {
-                gone.join(pen.delete_contents(&sql, params![hash, young.0])?);
+                last = Some(row.get::<_, i64>(0)?);
             }
-            Ok(gone)
+            drop(rows);
+            let Some(last) = last else { return Ok(None) };
+            pruned +=
+                count(pen.conn.prepare_cached("DELETE FROM line WHERE n <= ?1")?.execute([last])?);
+            Ok(Some(last))
         })?;
-        gone.files(contents, young);
-        Ok(gone.pruned)
+        Ok(pruned)
     }
 
-    /// Removes the files of one folder that no row names: a crash may have left some.
-    pub(in crate::history) fn remove_unnamed(
+    /// Does `chunk` after chunk until the time is over or it says that there is nothing left.
+    fn slice(
         &mut self,
-        part: u8,
-        young: Wall,
-        contents: &Contents,
-    ) -> Result<(), StoreError> {
-        let fail = |error: io::Error| StoreError::of_io(&error, self.path());
-        let there = contents.list(part, system_time(young)).map_err(fail)?;
-        let mut unnamed = Vec::new();
-        for hash in there {
-            let known = || -> rusqlite::Result<bool> {
-                let sql = "SELECT 1 FROM blob WHERE hash = ?1 AND form = 1";
-                self.conn.prepare_cached(sql)?.exists([hash.to_hex()])
-            };
-            if !known().map_err(|error| StoreError::of_sqlite(&error, self.path()))? {
-                unnamed.push(hash);
+        after: i64,
+        mut chunk: impl FnMut(&mut Self, &mut Slice, i64) -> Result<Option<i64>, Fault>,
+    ) -> Result<Slice, StoreError> {
+        let end = Instant::now() + SLICE;
+        self.transaction(|pen| {
+            let mut done = Slice { next: Some(after), ..Slice::default() };
+            while let Some(after) = done.next {
+                done.next = chunk(pen, &mut done, after)?;
+                if Instant::now() >= end {
+                    break;
+                }
             }
-        }
-        contents.remove(&unnamed, system_time(young)).map_err(fail)?;
-        Ok(())
+            Ok(done)
+        })
     }
 
-    fn delete_contents(&self, sql: &str, params: impl rusqlite::Params) -> Result<Gone, Fault> {
-        let mut delete = self.conn.prepare_cached(sql)?;
-        let mut rows = delete.query(params)?;
-        let mut gone = Gone::default();
+    /// Forgets those from before `old` among a few rows that follow number `after`, and notes
+    /// which contents they named. Returns the last one that was looked at.
+    fn forget(
+        &self,
+        rows: Rows,
+        after: i64,
+        old: Wall,
+        contents: &mut BTreeSet<i64>,
+    ) -> Result<(Option<i64>, Pruned), Fault> {
+        let (table, named) = match rows {
+            Rows::Changes => ("changes", "before, after"),
+            Rows::Proposals => ("proposal", "content, base"),
+        };
+        let sql =
+            format!("SELECT max(n) FROM (SELECT n FROM {table} WHERE n > ?1 ORDER BY n LIMIT ?2)");
+        let last: Option<i64> =
+            self.conn.prepare_cached(&sql)?.query_row([after, CHUNK], |row| row.get(0))?;
+        let Some(last) = last else { return Ok((None, Pruned::default())) };
+        let sql =
+            format!("DELETE FROM {table} WHERE n > ?1 AND n <= ?2 AND at < ?3 RETURNING {named}");
+        let mut delete = self.conn.prepare_cached(&sql)?;
+        let mut gone = delete.query(params![after, last, old.0])?;
+        let mut number = 0;
+        while let Some(row) = gone.next()? {
+            contents.extend(row.get::<_, Option<i64>>(0)?);
+            contents.extend(row.get::<_, Option<i64>>(1)?);
+            number += 1;
+        }
+        let pruned = match rows {
+            Rows::Changes => Pruned { changes: number, ..Pruned::default() },
+            Rows::Proposals => Pruned { proposals: number, ..Pruned::default() },
+        };
+        Ok((Some(last), pruned))
+    }
+
+    /// Removes a content, and its number with it, if nothing names it and it is not young.
+    fn remove_content(&mut self, number: i64, young: Wall, done: &mut Slice) -> Result<(), Fault> {
+        let sql = format!(
+            "DELETE FROM content WHERE n = ?1 AND {UNNAMED}
+                 AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.content = ?1 AND at >= ?2)
+             RETURNING hash"
+        );
+        let hash: Vec<u8> = {
+            let mut delete = self.conn.prepare_cached(&sql)?;
+            let mut rows = delete.query(params![number, young.0])?;
+            let Some(row) = rows.next()? else { return Ok(()) };
+            let hash = row.get(0)?;
+            // To its end, so that no statement is left open when the transaction ends.
+            while rows.next()?.is_some() {}
+            hash
+        };
+        // It may get another number, or another content this one.
+        self.forget_contents();
+        let mut delete =
+            self.conn.prepare_cached("DELETE FROM blob WHERE content = ?1 RETURNING room, form")?;
+        let mut rows = delete.query([number])?;
         while let Some(row) = rows.next()? {
-            gone.pruned.contents += 1;
-            gone.pruned.bytes += u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
-            if row.get::<_, i64>(2)? == 1 {
-                gone.hashes.extend(Hash::parse(&row.get::<_, String>(0)?));
+            done.pruned.contents += 1;
+            done.pruned.bytes += u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
+            if row.get::<_, i64>(1)? == 1 {
+                done.files.extend(Hash::from_slice(&hash));
             }
         }
-        Ok(gone)
-    }
-}
-
-/// What a step removed, and whose files go once that is committed.
-#[derive(Debug, Default)]
-struct Gone {
-    pruned: Pruned,
-    hashes: Vec<Hash>,
-}
-
-impl Gone {
-    fn join(&mut self, mut more: Self) {
-        self.pruned.add(more.pruned);
-        self.hashes.append(&mut more.hashes);
-    }
-
-    /// Removes the files. One that stays is nobody's any more and goes with the next pruning.
-    fn files(&self, contents: &Contents, young: Wall) {
-        if let Err(error) = contents.remove(&self.hashes, system_time(young)) {
-            tracing::warn!(%error, "files of forgotten contents could not be removed");
-        }
+        Ok(())
     }
 }
 

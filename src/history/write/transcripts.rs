@@ -16,9 +16,6 @@ use crate::model::transcript::Item;
 /// Items that are made searchable in one piece after the death of an engine.
 const LEFT_OPEN: i64 = 1_000;
 
-/// Lines that are deleted in one transaction.
-const PRUNE_LINES: i64 = 5_000;
-
 impl Pen {
     pub(super) fn line(
         &mut self,
@@ -206,20 +203,5 @@ impl Pen {
                 answer.as_deref().map(mask)
             ],
         )
-    }
-
-    /// Deletes some of the raw lines older than `before`; zero once none is left.
-    pub(in crate::history) fn prune_lines(&mut self, before: Wall) -> Result<usize, StoreError> {
-        self.transaction(|pen| {
-            // Lines come in the order of time, so that the first younger one ends the search.
-            let mut prune = pen.conn.prepare_cached(
-                "DELETE FROM line WHERE n IN (
-                     SELECT n FROM line
-                     WHERE n < coalesce((SELECT n FROM line WHERE at >= ?1 ORDER BY n LIMIT 1),
-                                        9223372036854775807)
-                     ORDER BY n LIMIT ?2)",
-            )?;
-            Ok(prune.execute([before.0, PRUNE_LINES])?)
-        })
     }
 }

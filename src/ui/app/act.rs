@@ -7,7 +7,7 @@ use crate::engine::command::Command;
 use crate::model::agent::{AgentInfo, AgentState};
 use crate::model::permission::PermissionMode;
 use crate::model::transcript::Level;
-use crate::ui::action::BenchAction;
+use crate::ui::action::{Action, BenchAction, Context};
 use crate::ui::bench::{is_busy, mark, words};
 use crate::ui::confirm::Confirm;
 use crate::ui::dialog::Dialog;
@@ -42,7 +42,7 @@ impl App {
                     pane.toggle_todo();
                 }
             }
-            BenchAction::Zoom => self.lay(|layout, _| layout.toggle_zoom()),
+            BenchAction::Zoom => self.zoom(),
             BenchAction::SplitRight => self.lay(|layout, _| layout.split(Axis::Right)),
             BenchAction::SplitBelow => self.lay(|layout, _| layout.split(Axis::Below)),
             BenchAction::ClosePane => self.close_pane(),
@@ -68,6 +68,10 @@ impl App {
             BenchAction::ResizeDown => self.push_border(Direction::Down),
             BenchAction::ResizeUp => self.push_border(Direction::Up),
             BenchAction::ResizeRight => self.push_border(Direction::Right),
+            BenchAction::SwapLeft => self.exchange(Direction::Left),
+            BenchAction::SwapDown => self.exchange(Direction::Down),
+            BenchAction::SwapUp => self.exchange(Direction::Up),
+            BenchAction::SwapRight => self.exchange(Direction::Right),
             BenchAction::SwapNext => self.lay(|layout, _| layout.swap_by(1)),
             BenchAction::SwapPrevious => self.lay(|layout, _| layout.swap_by(-1)),
             BenchAction::NextLayout => {
@@ -135,13 +139,44 @@ impl App {
         self.lay(|layout, area| layout.focus_towards(direction, area));
     }
 
+    fn exchange(&mut self, direction: Direction) {
+        self.lay(|layout, area| layout.swap_towards(direction, area));
+    }
+
     fn push_border(&mut self, direction: Direction) {
+        if self.is_alone() {
+            self.tell(Level::Info, "one pane fills the screen; there is no border to move");
+            return;
+        }
         self.lay(|layout, area| layout.resize(direction, area));
+    }
+
+    fn zoom(&mut self) {
+        if self.is_alone() && !self.layout.is_zoomed() {
+            let next = self.after_prefix(BenchAction::NextLayout);
+            let text = format!("only one pane fits here in this layout; {next} is the next one");
+            self.tell(Level::Info, &text);
+            return;
+        }
+        self.lay(|layout, _| layout.toggle_zoom());
+    }
+
+    /// Whether one of several panes is on the screen.
+    fn is_alone(&self) -> bool {
+        self.chrome.tabs.is_some()
+    }
+
+    /// How an action of the bench is typed.
+    fn after_prefix(&self, action: BenchAction) -> String {
+        let key = self.options.keymap.key(Context::Command, Action::Bench(action));
+        key.unwrap_or_else(|| action.name().to_owned())
     }
 
     fn close_pane(&mut self) {
         let left = self.layout.focused_agent().and_then(|agent| self.bench.agent(agent));
-        let text = left.map(|info| format!("{} goes on without a pane", info.name));
+        let back = self.after_prefix(BenchAction::Agents);
+        let text =
+            left.map(|info| format!("{} goes on without a pane; {back} brings it back", info.name));
         self.lay(|layout, _| layout.close_focused());
         if let Some(text) = text {
             self.tell(Level::Info, &text);

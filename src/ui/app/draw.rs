@@ -177,6 +177,17 @@ impl App {
         EmptyView { lines: &lines, focused, framed, theme: &self.options.theme }.render(area, buf);
     }
 
+    /// The keys that may be repeated now.
+    fn repeated(&self) -> String {
+        let bindings = self.options.keymap.of(Context::Command);
+        let of = |action: &BenchAction| {
+            let binding = bindings.iter().find(|known| known.action == Action::Bench(*action))?;
+            binding.keys.last().map(ToString::to_string)
+        };
+        let repeated = BenchAction::ALL.iter().filter(|action| action.repeats());
+        repeated.filter_map(of).collect::<Vec<_>>().join(" ")
+    }
+
     fn draw_bottom(&self, buf: &mut Buffer) {
         let keymap = &self.options.keymap;
         let key = |place: Context, action: Action, label: &str| {
@@ -210,11 +221,9 @@ impl App {
                 Some(("Esc".to_owned(), "never mind".to_owned())),
                 key(Context::Global, Action::Bench(BenchAction::Help), "all keys"),
             ],
-            _ if self.repeating => vec![key(
-                Context::Command,
-                Action::Bench(BenchAction::ResizeRight),
-                "again, without the prefix",
-            )],
+            _ if self.repeating.is_some() => {
+                vec![Some((self.repeated(), "again, without the prefix".to_owned()))]
+            }
             Some(Context::Prompt) => vec![
                 prompt(PromptAction::Send, "send"),
                 prompt(PromptAction::Newline, "newline"),

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::{App, Redraw};
+use super::{App, REPEAT_MS, Redraw};
 use crate::model::transcript::Level;
 use crate::ui::action::{Action, Context};
 use crate::ui::keymap::{Chord, Found};
@@ -17,15 +17,16 @@ impl App {
         self.notices.go_on(self.now.mono);
         let chord = Chord::of(event);
         let prefix = self.options.keymap.prefix();
-        if self.repeating && self.pending.is_empty() {
+        let repeating = self.repeating.take().is_some_and(|until| until > self.now.mono);
+        if repeating && self.pending.is_empty() {
             let found = self.options.keymap.find(&[Context::Command], &[chord]);
             if let Found::Action(Action::Bench(action)) = found
                 && action.repeats()
             {
+                self.repeating = Some(self.now.mono.after(REPEAT_MS));
                 self.act_bench(action);
                 return;
             }
-            self.repeating = false;
         }
         if chord == prefix && self.pending == [prefix] {
             self.pending.clear();
@@ -51,8 +52,8 @@ impl App {
             Found::More => {}
             Found::Action(action) => {
                 self.pending.clear();
-                self.repeating =
-                    prefixed && matches!(action, Action::Bench(action) if action.repeats());
+                let repeats = matches!(action, Action::Bench(action) if action.repeats());
+                self.repeating = (prefixed && repeats).then(|| self.now.mono.after(REPEAT_MS));
                 self.act(action);
             }
             Found::Nothing => {

@@ -1,4 +1,5 @@
-//! The mouse: clicking gives the keys to what was clicked, the wheel scrolls what is under it.
+//! The mouse: clicking gives the keys to what was clicked, the wheel scrolls what is under it, a
+//! border that is dragged moves, and a pane whose title is dropped on another one takes its place.
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
@@ -6,12 +7,21 @@ use ratatui::layout::{Position, Rect};
 use super::{App, Redraw};
 use crate::model::id::AgentId;
 use crate::ui::action::BenchAction;
-use crate::ui::layout::Slot;
+use crate::ui::layout::{Border, Slot};
 use crate::ui::status::{Target, counters};
 use crate::ui::wish::Wish;
 
 /// Rows that one step of the wheel scrolls.
 const WHEEL: i32 = 3;
+
+/// What the mouse has hold of while its button is down.
+#[derive(Debug, Clone)]
+pub(super) enum Grip {
+    /// A border between panes.
+    Border(Border),
+    /// The title of this pane.
+    Title(Slot),
+}
 
 impl App {
     /// Takes a mouse event. Moving alone does nothing and draws nothing.
@@ -25,6 +35,8 @@ impl App {
                 self.click(at);
                 return;
             }
+            MouseEventKind::Drag(MouseButton::Left) => return self.drag(at),
+            MouseEventKind::Up(MouseButton::Left) => return self.drop_at(at),
             MouseEventKind::Down(_)
             | MouseEventKind::Up(_)
             | MouseEventKind::Drag(_)
@@ -43,6 +55,7 @@ impl App {
     }
 
     fn click(&mut self, at: Position) {
+        self.grip = None;
         let bottom = counters(&self.bench, self.chrome.bottom);
         let spots = self.chrome.tabs.iter().flatten().chain(&bottom);
         let target = spots.filter(|(rect, _)| rect.contains(at)).map(|(_, target)| *target).next();
@@ -54,9 +67,14 @@ impl App {
                 self.grant(vec![Wish::Focus(agent)]);
             }
             None if self.layers.is_empty() => {
-                let hit = |(_, rect): &&(Slot, Rect)| rect.contains(at);
-                if let Some((slot, _)) = self.chrome.panes.iter().find(hit) {
-                    self.layout.focus_on(*slot);
+                let border = || self.layout.border_at(self.chrome.bench, at);
+                if let Some(border) = self.chrome.tabs.is_none().then(border).flatten() {
+                    self.grip = Some(Grip::Border(border));
+                    return;
+                }
+                if let Some((slot, rect)) = self.pane_at(at) {
+                    self.grip = (at.y == rect.y).then_some(Grip::Title(slot));
+                    self.layout.focus_on(slot);
                     self.layout_changed();
                 }
                 if let Some(pane) = self.agent_at(at).and_then(|agent| self.panes.get_mut(&agent)) {
@@ -67,10 +85,30 @@ impl App {
         }
     }
 
+    /// Moves what the mouse has hold of.
+    fn drag(&mut self, at: Position) {
+        if let Some(Grip::Border(border)) = &self.grip {
+            self.layout.drag(self.chrome.bench, border, at);
+            self.layout_changed();
+        }
+    }
+
+    /// Lets go of what the mouse had hold of.
+    fn drop_at(&mut self, at: Position) {
+        let Some(Grip::Title(slot)) = self.grip.take() else { return };
+        if let Some((other, _)) = self.pane_at(at).filter(|(other, _)| *other != slot) {
+            self.layout.swap(slot, other);
+            self.layout_changed();
+        }
+    }
+
+    fn pane_at(&self, at: Position) -> Option<(Slot, Rect)> {
+        self.chrome.panes.iter().find(|(_, rect)| rect.contains(at)).copied()
+    }
+
     fn agent_at(&self, at: Position) -> Option<AgentId> {
-        let (slot, _) = self.chrome.panes.iter().find(|(_, rect)| rect.contains(at))?;
-        match slot {
-            Slot::Agent(agent) => Some(*agent),
+        match self.pane_at(at)?.0 {
+            Slot::Agent(agent) => Some(agent),
             Slot::Empty(_) => None,
         }
     }

@@ -87,8 +87,54 @@ fn resizing_moves_a_border_and_stops_at_the_least() {
     layout.resize(Direction::Down, WIDE);
     assert_eq!(layout.arrangement(), Arrangement::Own);
     (0..100).for_each(|_| layout.resize(Direction::Left, WIDE));
-    let places = layout.rects(WIDE);
-    assert_eq!(places[0].1.width, 10);
+    // Not further than both panes can be drawn: one more step would leave one of them under tabs.
+    assert_eq!(show(&mut layout, WIDE), "1*:0,0 24x48 | 2:24,0 136x48");
+}
+
+#[test]
+fn a_border_follows_the_mouse_as_far_as_the_panes_beside_it_can_be_drawn() {
+    let mut layout = agents(3);
+    layout.arrange(Arrangement::MainLeft);
+    layout.fit(WIDE);
+    let before = show(&mut layout, WIDE);
+    assert_eq!(before, "1*:0,0 96x48 | 2:96,0 64x24 | 3:96,24 64x24");
+    let at = |x, y| Position { x, y };
+    assert_eq!(layout.border_at(WIDE, at(50, 20)), None);
+    assert_eq!(layout.border_at(WIDE, at(0, 20)), None, "the edge of the screen stays");
+    assert_eq!(layout.border_at(WIDE, at(120, 24)), None, "that is the title of a pane");
+    let (left, right) = (layout.border_at(WIDE, at(95, 30)), layout.border_at(WIDE, at(96, 30)));
+    assert!(left.is_some() && left == right);
+    layout.drag(WIDE, &left.unwrap(), at(99, 30));
+    let between = layout.border_at(WIDE, at(120, 23)).unwrap();
+    layout.drag(WIDE, &between, at(120, 9));
+    let dragged = "1*:0,0 100x48 | 2:100,0 60x10 | 3:100,10 60x38";
+    assert_eq!(show(&mut layout, WIDE), dragged);
+    layout.drag(WIDE, &between, at(120, 0));
+    let right = right.unwrap();
+    layout.drag(WIDE, &right, at(159, 0));
+    assert_eq!(show(&mut layout, WIDE), "1*:0,0 136x48 | 2:136,0 24x7 | 3:136,7 24x41");
+}
+
+#[test]
+fn swapping_in_a_direction_takes_the_nearest_pane_there() {
+    let mut layout = agents(3);
+    layout.arrange(Arrangement::MainLeft);
+    layout.fit(WIDE);
+    layout.swap_towards(Direction::Right, WIDE);
+    assert_eq!(layout.slots(), [2, 1, 3].map(|number| Slot::Agent(AgentId(number))));
+    layout.swap_towards(Direction::Down, WIDE);
+    assert_eq!(layout.slots(), [2, 3, 1].map(|number| Slot::Agent(AgentId(number))));
+    layout.swap_towards(Direction::Down, WIDE);
+    assert_eq!(layout.slots(), [2, 3, 1].map(|number| Slot::Agent(AgentId(number))));
+    assert_eq!(layout.focused_agent(), Some(AgentId(1)));
+}
+
+#[test]
+fn a_lone_pane_is_not_zoomed_so_that_the_next_one_is_seen() {
+    let mut layout = agents(1);
+    layout.toggle_zoom();
+    layout.add(AgentId(2));
+    assert_eq!(show(&mut layout, WIDE), "1*:0,0 80x48 | 2:80,0 80x48");
 }
 
 #[test]

@@ -2,15 +2,17 @@
 //!
 //! A split has at least two parts, and no part is a split along the same axis.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
-use super::{Axis, Slot};
+use super::{Axis, SMALLEST, Slot};
 
 /// The weight of a part that nobody has resized.
 pub(super) const WEIGHT: u32 = 100;
 
-/// The least that a resize leaves of a part, in cells.
-const LEAST: (u32, u32) = (10, 4);
+/// A border between two parts: the places of the parts that lead to the split, then that of the part
+/// before the border.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Border(Vec<usize>);
 
 /// A tree of splits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +139,20 @@ impl Node {
         }
     }
 
+    /// How many cells it needs along an axis, so that each of its panes is worth drawing.
+    fn least(&self, axis: Axis) -> u32 {
+        match self {
+            Self::Leaf(_) => u32::from(match axis {
+                Axis::Right => SMALLEST.0,
+                Axis::Below => SMALLEST.1,
+            }),
+            Self::Split(own, parts) => {
+                let each = parts.iter().map(|(_, part)| part.least(axis));
+                if *own == axis { each.sum() } else { each.max().unwrap_or(0) }
+            }
+        }
+    }
+
     /// Whether a slot is in it.
     fn holds(&self, slot: Slot) -> bool {
         match self {
@@ -161,20 +177,68 @@ impl Node {
         if *own != axis {
             return false;
         }
-        for ((weight, _), area) in parts.iter_mut().zip(&areas) {
-            *weight = u32::from(extent(axis, *area)).max(1);
-        }
-        let least = match axis {
-            Axis::Right => LEAST.0,
-            Axis::Below => LEAST.1,
-        };
         let first = if here + 1 < parts.len() { here } else { here - 1 };
-        let (from, to) = if delta > 0 { (first + 1, first) } else { (first, first + 1) };
-        let moved = delta.unsigned_abs().min(parts[from].0.saturating_sub(least));
-        parts[from].0 -= moved;
-        parts[to].0 += moved;
-        moved > 0
+        push(axis, parts, &areas, first, delta)
     }
+
+    /// The border at a cell: the last cell of a part, or the first of the next one. The first row of
+    /// a pane is its title, and no border.
+    pub(super) fn border_at(&self, area: Rect, at: Position) -> Option<Border> {
+        let Self::Split(axis, parts) = self else {
+            return None;
+        };
+        let areas = areas(*axis, parts, area);
+        let between = areas.windows(2).position(|pair| match axis {
+            Axis::Right => at.x + 1 == pair[0].right() || at.x == pair[1].x,
+            Axis::Below => at.y + 1 == pair[0].bottom(),
+        });
+        if let Some(first) = between.filter(|_| area.contains(at)) {
+            return Some(Border(vec![first]));
+        }
+        let here = areas.iter().position(|area| area.contains(at))?;
+        let Border(mut path) = parts[here].1.border_at(areas[here], at)?;
+        path.insert(0, here);
+        Some(Border(path))
+    }
+
+    /// Moves a border to a cell, as far as the parts beside it allow. Says whether anything moved.
+    pub(super) fn drag(&mut self, area: Rect, border: &Border, to: Position) -> bool {
+        let Self::Split(axis, parts) = self else {
+            return false;
+        };
+        let axis = *axis;
+        let areas = areas(axis, parts, area);
+        match border.0.as_slice() {
+            [first] if first + 1 < parts.len() => {
+                let (edge, to) = match axis {
+                    Axis::Right => (areas[*first].right(), to.x),
+                    Axis::Below => (areas[*first].bottom(), to.y),
+                };
+                let delta = i32::from(to) + 1 - i32::from(edge);
+                push(axis, parts, &areas, *first, delta)
+            }
+            [here, rest @ ..] if *here < parts.len() => {
+                parts[*here].1.drag(areas[*here], &Border(rest.to_vec()), to)
+            }
+            [..] => false,
+        }
+    }
+}
+
+/// Moves the border behind the part `first`. No pane becomes too small to be drawn.
+fn push(axis: Axis, parts: &mut [(u32, Node)], areas: &[Rect], first: usize, delta: i32) -> bool {
+    let (from, to) = if delta > 0 { (first + 1, first) } else { (first, first + 1) };
+    let spare = u32::from(extent(axis, areas[from])).saturating_sub(parts[from].1.least(axis));
+    let moved = delta.unsigned_abs().min(spare);
+    if moved == 0 {
+        return false;
+    }
+    for ((weight, _), area) in parts.iter_mut().zip(areas) {
+        *weight = u32::from(extent(axis, *area)).max(1);
+    }
+    parts[from].0 -= moved;
+    parts[to].0 += moved;
+    true
 }
 
 fn extent(axis: Axis, area: Rect) -> u16 {

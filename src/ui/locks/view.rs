@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
 use super::{Entry, Locks, Row};
-use crate::model::lease::{LeaseInfo, LeaseState};
+use crate::model::lease::{LeaseInfo, LeaseState, PERSON};
 use crate::model::time::Wall;
 use crate::ui::action::{Action, Context, ListAction, LocksAction};
 use crate::ui::age::age;
@@ -52,6 +52,7 @@ impl Locks {
                         attempt
                             .holder
                             .as_ref()
+                            .map(|holder| if holder == PERSON { "you" } else { holder.as_str() })
                             .map(|holder| format!("{holder} stood in the way"))
                             .unwrap_or_default(),
                         theme.dim,

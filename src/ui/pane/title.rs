@@ -1,7 +1,8 @@
 //! The title of a pane: state, name, model, mode, context, money, guard, files.
 //!
-//! Every part has a rank; what does not fit is left out by rank, so that the state and the name
-//! stay to the last.
+//! Every part has a rank; what does not fit is left out by rank. The mark of the state, and the word
+//! that writes are watched only and not stopped, are never left out: the one says what the agent
+//! needs, the other what may happen to files. Where it is narrow that word is `adv`.
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -15,8 +16,19 @@ use crate::ui::theme::Theme;
 /// Cells of a path in a title at most.
 const PATH: usize = 32;
 
+/// `advisory` where there is no room for it.
+const SHORT_ADVISORY: &str = "adv";
+
+/// The rank of what stays.
+const STAYS: u8 = 0;
+
+/// The rank at which a long word becomes its short form, which stays.
+const SHORTENED: u8 = 7;
+
 struct Part {
     rank: u8,
+    /// What it becomes instead of being left out.
+    short: Option<&'static str>,
     before: &'static str,
     text: String,
     style: Style,
@@ -27,20 +39,24 @@ pub(super) fn title(info: &AgentInfo, room: usize, focused: bool, theme: &Theme)
     let plain = if focused { theme.text } else { theme.dim };
     let mut parts = vec![
         Part {
-            rank: 0,
+            rank: STAYS,
+            short: None,
             before: "",
             text: mark(info.state).to_owned(),
             style: mark_style(info.state, theme),
         },
         Part {
-            rank: 0,
+            rank: STAYS,
+            short: None,
             before: " ",
             text: harmless(&info.name).into_owned(),
             style: theme.agent(info.id.0),
         },
     ];
     let mut add = |rank, before, text: String, style| {
-        parts.push(Part { rank, before, text: harmless(&text).into_owned(), style });
+        let text = harmless(&text).into_owned();
+        let short = (rank == SHORTENED).then_some(SHORT_ADVISORY);
+        parts.push(Part { rank, short, before, text, style });
     };
     let mut gap = "  ";
     if let Some(model) = &info.model {
@@ -55,14 +71,10 @@ pub(super) fn title(info: &AgentInfo, room: usize, focused: bool, theme: &Theme)
         add(5, " ── ", format!("{percent}%"), style);
     }
     if info.usage.cost_usd >= 0.005 {
-        add(7, " ─ ", format!("${:.2}", info.usage.cost_usd), plain);
+        add(8, " ─ ", format!("${:.2}", info.usage.cost_usd), plain);
     }
-    match info.guard {
-        GuardLevel::Advisory => add(8, " ─ ", info.guard.as_str().to_owned(), plain),
-        GuardLevel::Enforced | GuardLevel::EnforcedBind => {
-            add(9, " ─ ", info.guard.as_str().to_owned(), plain);
-        }
-    }
+    let rank = if info.guard == GuardLevel::Advisory { SHORTENED } else { 9 };
+    add(rank, " ─ ", info.guard.as_str().to_owned(), plain);
     if let Some(wait) = &info.waits_for {
         let text = format!("waits for {} ({})", short_path(&wait.path), wait.holder);
         add(1, " ─ ", text, theme.warn);
@@ -77,16 +89,19 @@ pub(super) fn title(info: &AgentInfo, room: usize, focused: bool, theme: &Theme)
 }
 
 fn line(mut parts: Vec<Part>, room: usize) -> Line<'static> {
-    let wide = |parts: &[Part]| -> usize {
-        parts.iter().map(|part| width(part.before) + width(&part.text)).sum()
-    };
     while wide(&parts) > room {
-        let last = parts.iter().map(|part| part.rank).max().unwrap_or(0);
-        if last == 0 {
+        let last = parts.iter().map(|part| part.rank).max().unwrap_or(STAYS);
+        if last == STAYS {
             break;
+        }
+        for part in parts.iter_mut().filter(|part| part.rank == last) {
+            if let Some(short) = part.short {
+                (part.rank, part.text) = (STAYS, short.to_owned());
+            }
         }
         parts.retain(|part| part.rank != last);
     }
+    squeeze(&mut parts, room);
     let mut left = room;
     let mut spans = Vec::new();
     for part in parts {
@@ -96,6 +111,29 @@ fn line(mut parts: Vec<Part>, room: usize) -> Line<'static> {
         spans.push(Span::styled(text, part.style));
     }
     Line::from(spans)
+}
+
+fn wide(parts: &[Part]) -> usize {
+    parts.iter().map(|part| width(part.before) + width(&part.text)).sum()
+}
+
+/// Makes room for what stays: the gaps first, then the name.
+fn squeeze(parts: &mut Vec<Part>, room: usize) {
+    if wide(parts) <= room {
+        return;
+    }
+    for part in parts.iter_mut().skip(1) {
+        part.before = " ";
+    }
+    let over = wide(parts).saturating_sub(room);
+    let Some(name) = parts.get_mut(1).filter(|_| over > 0) else {
+        return;
+    };
+    let left = width(&name.text).saturating_sub(over);
+    name.text = fit(&name.text, left);
+    if left == 0 && parts.len() > 2 {
+        parts.remove(1);
+    }
 }
 
 /// The style of a state's mark.
@@ -146,16 +184,22 @@ mod tests {
         info.usage.cost_usd = 0.424;
         for (room, expected) in [
             (80, "○ blue  opus-4-1 · default ── 41% ─ $0.42 ─ advisory ─ src/lex.rs +1"),
-            (50, "○ blue  opus-4-1 · default ── 41% ─ src/lex.rs +1"),
-            (40, "○ blue  opus-4-1 · default ── 41%"),
-            (20, "○ blue · default"),
-            (10, "○ blue"),
-            (4, "○ b…"),
+            (62, "○ blue  opus-4-1 · default ── 41% ─ advisory ─ src/lex.rs +1"),
+            (56, "○ blue  opus-4-1 · default ── 41% ─ adv ─ src/lex.rs +1"),
+            (40, "○ blue  opus-4-1 · default ── 41% ─ adv"),
+            (24, "○ blue · default ─ adv"),
+            (12, "○ blue ─ adv"),
+            (10, "○ blue adv"),
+            (9, "○ bl… adv"),
+            (5, "○ adv"),
         ] {
             assert_eq!(shown(&info, room), expected);
         }
         let (path, holder) = ("src/lex.rs".into(), "red".into());
         info.waits_for = Some(Wait { path, holder, place: 1 });
-        assert_eq!(shown(&info, 40), "○ blue ─ waits for src/lex.rs (red)");
+        assert_eq!(shown(&info, 41), "○ blue ─ adv ─ waits for src/lex.rs (red)");
+        info.guard = GuardLevel::Enforced;
+        assert_eq!(shown(&info, 10), "○ blue");
+        assert_eq!(shown(&info, 4), "○ b…");
     }
 }

@@ -18,7 +18,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("Up Down", "move; Ctrl-P Ctrl-N and Ctrl-K Ctrl-J too"),
     ("PgUp PgDn Home End", "move far"),
     ("Tab Shift-Tab", "mark and go down, up"),
-    ("Space Ctrl-Space", "preview; Space with an empty query"),
+    ("Space Ctrl-/", "preview; Space with an empty query"),
     ("Shift-Up Shift-Down", "scroll the preview; with PgUp PgDn too"),
     ("Ctrl-F", "resume in a fork, the original stays"),
     ("Ctrl-R", "rename"),
@@ -79,7 +79,9 @@ impl Picker {
             KeyCode::End => self.step(far),
             KeyCode::Char('p' | 'k') if control => self.step(-1),
             KeyCode::Char('n' | 'j') if control => self.step(1),
-            KeyCode::Char(' ') if control || self.query.is_empty() => self.toggle_preview(),
+            KeyCode::Char(' ') if self.query.is_empty() => self.toggle_preview(),
+            // Terminals say Ctrl-/ in three ways. Ctrl-Space is the prefix, which never comes here.
+            KeyCode::Char('/' | '7' | '_') if control => self.toggle_preview(),
             KeyCode::Char('?') if self.query.is_empty() => {
                 self.mode = Mode::Help;
                 Vec::new()
@@ -214,6 +216,12 @@ impl Picker {
         let session = hit.row.id.clone();
         if hit.open && how == How::On {
             return self.warn(self.why_open(&session));
+        }
+        if let Some(command) = &hit.elsewhere {
+            // Nothing of it can be had here, not even from the history: its files are not here.
+            let lines = [format!("✗ {}", preview::obstacle(hit)), format!("  `{command}`")];
+            self.tell(Level::Warn, &lines);
+            return Vec::new();
         }
         if !hit.resumable && !hit.open {
             self.notice = None;

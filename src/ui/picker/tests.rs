@@ -49,7 +49,7 @@ fn session(id: &str, title: &str, agent: &str, hours: i64) -> SessionHit {
         forked_from: None,
     };
     let (open, resumable, obstacle, snippet, more) = (false, true, None, None, 0);
-    SessionHit { row, open, resumable, obstacle, snippet, more }
+    SessionHit { row, open, resumable, obstacle, elsewhere: None, snippet, more }
 }
 
 /// Five sessions: an ordinary one, an open one, one without its folder, one on a branch, and one

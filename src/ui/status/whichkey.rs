@@ -21,8 +21,8 @@ pub struct WhichKey {
 }
 
 impl WhichKey {
-    /// What can follow `keys` in a place. Panes by number become one row, and an action with
-    /// several keys has its first.
+    /// What can follow `keys` in a place. Panes by number become one row, so do swaps by direction,
+    /// and an action with several keys has its first.
     pub fn of(keymap: &Keymap, place: Context, keys: &[Chord]) -> Self {
         let mut seen: Vec<Action> = Vec::new();
         let mut rows = Vec::new();
@@ -39,9 +39,16 @@ impl WhichKey {
             if numbered && binding.action != Action::Bench(BenchAction::Pane1) {
                 continue;
             }
+            let swapped =
+                matches!(binding.action, Action::Bench(action) if action.swaps_by_direction());
+            if swapped && binding.action != Action::Bench(BenchAction::SwapLeft) {
+                continue;
+            }
             let keys = rest.iter().map(Chord::to_string).collect::<Vec<_>>().join(" ");
             if numbered {
                 rows.push((format!("{keys}…"), "pane by number"));
+            } else if swapped {
+                rows.push((format!("{keys}…"), "swap by direction"));
             } else {
                 rows.push((keys, binding.action.what()));
             }

@@ -1,22 +1,27 @@
 //! Asking the terminal whether it knows the newer keyboard protocol.
 //!
 //! The question is bounded in time and asked before anybody else reads the terminal. An answer that
-//! comes too late is swallowed by the reader of events. Keys that were pressed meanwhile are given
-//! back; they are not lost.
+//! comes too late is swallowed by the reader of events. What was typed or pasted meanwhile is given
+//! back; nothing of it is lost, and no key is cut in two where the time is over.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write, stdin, stdout};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::Event;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::typed::Typed;
 
 /// The flags of the keyboard, then what every terminal answers: its attributes.
 const QUESTION: &[u8] = b"\x1b[?u\x1b[c";
 
-/// Bytes that are read at most; nobody types so much so soon.
+/// Bytes that are read at most, but for a paste that has begun; nobody types so much so soon.
 const MOST: usize = 4096;
+
+/// How long the rest of a key or a paste may take that has begun.
+const REST: Duration = Duration::from_millis(50);
 
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,7 +29,7 @@ pub struct Probe {
     /// Whether the terminal knows the protocol.
     pub clear_keys: bool,
     /// What was typed meanwhile.
-    pub typed: Vec<KeyEvent>,
+    pub typed: Vec<Event>,
 }
 
 /// Asks, and waits at most `patience` for the answer. Blocks.
@@ -41,9 +46,13 @@ pub fn probe(patience: Duration) -> io::Result<Probe> {
 
 fn listen(tty: BorrowedFd<'_>, patience: Duration) -> io::Result<Probe> {
     let until = Instant::now() + patience;
-    let mut bytes = Vec::new();
-    while !judge(&bytes).1 && bytes.len() < MOST {
-        let left = until.saturating_duration_since(Instant::now());
+    let mut typed = Typed::default();
+    let mut read = 0;
+    while typed.is_cut() || (!typed.has_attributes && read < MOST) {
+        let mut left = until.saturating_duration_since(Instant::now());
+        if typed.is_cut() {
+            left = left.max(REST);
+        }
         let Ok(left) = Timespec::try_from(left) else {
             break;
         };
@@ -54,80 +63,50 @@ fn listen(tty: BorrowedFd<'_>, patience: Duration) -> io::Result<Probe> {
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         }
-        let mut chunk = [0; 256];
+        let mut chunk = [0; MOST];
         match rustix::io::read(tty, &mut chunk) {
             Ok(0) => break,
-            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+            Ok(count) => {
+                read += count;
+                typed.take(&chunk[..count]);
+            }
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(judge(&bytes).0)
-}
-
-/// Reads what came so far; also says whether the last answer is among it.
-fn judge(bytes: &[u8]) -> (Probe, bool) {
-    let (mut probe, mut last) = (Probe::default(), false);
-    let mut rest = bytes;
-    while let Some((&byte, after)) = rest.split_first() {
-        if let Some(body) = rest.strip_prefix(b"\x1b[") {
-            let Some(end) = body.iter().position(|b| (0x40..=0x7e).contains(b)) else {
-                break;
-            };
-            let answer = body.first() == Some(&b'?');
-            probe.clear_keys |= answer && body[end] == b'u';
-            last |= answer && body[end] == b'c';
-            rest = &body[end + 1..];
-            continue;
-        }
-        let width = match byte {
-            0..=0x7f => 1,
-            0xc0..=0xdf => 2,
-            0xe0..=0xef => 3,
-            _ => 4,
-        };
-        let character = rest.get(..width).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        match character.and_then(|text| text.chars().next()) {
-            Some(c) => {
-                probe.typed.push(key(c));
-                rest = &rest[width..];
-            }
-            None => rest = after,
-        }
-    }
-    (probe, last)
-}
-
-fn key(c: char) -> KeyEvent {
-    let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
-    match c {
-        '\r' => plain(KeyCode::Enter),
-        '\t' => plain(KeyCode::Tab),
-        '\x1b' => plain(KeyCode::Esc),
-        '\x7f' => plain(KeyCode::Backspace),
-        '\0' => KeyEvent::new(KeyCode::Char(' '), KeyModifiers::CONTROL),
-        c @ '\x01'..='\x1a' => {
-            let letter = char::from(b'a' + (c as u8) - 1);
-            KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL)
-        }
-        c => plain(KeyCode::Char(c)),
-    }
+    typed.finish();
+    Ok(Probe { clear_keys: typed.has_flags, typed: typed.events })
 }
 
 #[cfg(test)]
 mod tests {
+    use crossterm::event::{KeyCode, KeyEvent};
+
     use super::*;
+
+    fn asked(sent: &[u8]) -> Probe {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        rustix::io::write(&writer, sent).unwrap();
+        listen(reader.as_fd(), Duration::from_millis(5)).unwrap()
+    }
+
+    fn keys(codes: &[KeyCode]) -> Vec<Event> {
+        codes.iter().map(|code| Event::Key(KeyEvent::from(*code))).collect()
+    }
 
     #[test]
     fn answers_are_told_from_keys() {
-        let (probe, last) = judge(b"a\x1b[?1u\x00\xc3\xa9\x1b[?62;4c\r");
-        assert!(last && probe.clear_keys);
-        let codes: Vec<_> = probe.typed.iter().map(|event| event.code).collect();
-        let expected = [KeyCode::Char('a'), KeyCode::Char(' '), KeyCode::Char('é'), KeyCode::Enter];
-        assert_eq!(codes, expected);
-        let (plain, last) = judge(b"\x1b[?62c");
-        assert!(last && !plain.clear_keys);
-        assert!(!judge(b"\x1b[?6").1);
+        let probe = asked(b"a\x1b[A\x1b[?1u\xc3\xa9\x1b[?62;4c\r");
+        assert!(probe.clear_keys);
+        let typed = [KeyCode::Char('a'), KeyCode::Up, KeyCode::Char('é'), KeyCode::Enter];
+        assert_eq!(probe.typed, keys(&typed));
+        assert!(!asked(b"\x1b[?62c").clear_keys);
+    }
+
+    #[test]
+    fn what_is_typed_behind_the_answer_is_read_to_the_end_of_a_key() {
+        assert_eq!(asked(b"\x1b[?62c\x1b[B").typed, keys(&[KeyCode::Down]));
+        assert_eq!(asked(b"\x1b[?62c\x1b").typed, keys(&[KeyCode::Esc]));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::items::{self, Facts};
 use super::layout::Look;
 use super::tool_body;
+use crate::model::lease::PERSON;
 use crate::model::permission::DENIAL;
 use crate::model::transcript::{TodoState, ToolCall, ToolStatus};
 use crate::ui::diff;
@@ -275,6 +276,7 @@ fn outcome(call: &ToolCall, facts: &Facts) -> String {
             join([steps, took])
         }
         ToolStatus::Refused(refusal) => match refusal.holder.as_deref().map(one_line) {
+            Some(holder) if holder == PERSON => "not written: you hold it".to_owned(),
             Some(holder) => format!("not written: {holder} holds it"),
             None => "not written".to_owned(),
         },

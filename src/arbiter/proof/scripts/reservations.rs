@@ -80,7 +80,7 @@ fn the_persons_reservation_goes_at_once_and_has_no_end() {
         "a edits f two 2; user reserves f; a edits f six 6; 3600 pass; a edits f six 6; user frees f
          a edits f six 6",
         "a may
-         tell a: f was taken from
+         tell a: The person has taken
          user may
          a may not: PINNED
          a may not: PINNED
@@ -96,7 +96,7 @@ fn the_person_gives_a_file_to_somebody_after_the_write_in_flight() {
         "a may
          b waits for a on f at 1
          c waits for a on f at 2
-         tell a: f was taken from
+         tell a: The person has given
          c may",
     );
     check_moves(

@@ -105,3 +105,17 @@ fn a_list_that_never_came_is_asked_for_again_by_enter() {
     assert_eq!(desk.titles().len(), 4);
     assert_eq!(desk.notice(), "");
 }
+
+#[test]
+fn the_preview_is_toggled_while_something_is_looked_for() {
+    for key in ["<C-/>", "<C-7>", "<C-_>"] {
+        let mut desk = Desk::new(typical()).answered();
+        desk.screen(160, 20);
+        desk.press("span");
+        assert!(desk.picker.screen.preview.is_some());
+        desk.press(key);
+        desk.screen(160, 20);
+        assert!(desk.picker.screen.preview.is_none(), "{key}");
+        assert_eq!(desk.picker.query.text(), "span");
+    }
+}

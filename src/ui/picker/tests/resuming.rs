@@ -51,6 +51,23 @@ fn a_session_with_an_obstacle_begins_anew_only_after_a_yes() {
 }
 
 #[test]
+fn a_session_of_another_workspace_is_not_offered_anew_but_the_way_to_it_is_said() {
+    let mut stored = typical();
+    let command = "benchdog --workspace /home/ann/src/other resume s1";
+    stored[0].resumable = false;
+    stored[0].obstacle = Some("it belongs to the workspace /home/ann/src/other".to_owned());
+    stored[0].elsewhere = Some(command.to_owned());
+    let mut desk = Desk::new(stored).answered();
+    for key in ["<Enter>", "<C-f>"] {
+        desk.press(key);
+        assert_eq!(desk.log, Vec::<String>::new());
+        assert!(desk.notice().contains(command), "{}", desk.notice());
+    }
+    desk.press("<Enter>y");
+    assert_eq!(desk.log, Vec::<String>::new(), "nothing is confirmed that cannot be had");
+}
+
+#[test]
 fn marked_sessions_are_resumed_one_after_the_other_in_the_order_of_their_marks() {
     let mut desk = Desk::new(typical()).answered();
     desk.press("<End><Tab><Home><Tab>");
