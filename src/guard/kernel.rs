@@ -56,11 +56,19 @@ fn owned(result: c_long) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// A request that was interrupted is made again: nothing has happened then.
 fn control<T>(fd: BorrowedFd<'_>, request: c_ulong, value: &mut T) -> Result<c_int> {
-    // SAFETY: each caller passes the structure that belongs to the request, and the kernel writes
-    // no more than its size, which is part of the request's number.
-    let result = unsafe { libc::ioctl(fd.as_raw_fd(), request as _, std::ptr::from_mut(value)) };
-    if result < 0 { Err(last_error()) } else { Ok(result) }
+    loop {
+        // SAFETY: each caller passes the structure that belongs to the request, and the kernel
+        // writes no more than its size, which is part of the request's number.
+        let result =
+            unsafe { libc::ioctl(fd.as_raw_fd(), request as _, std::ptr::from_mut(value)) };
+        match check(c_long::from(result)) {
+            Ok(_) => return Ok(result),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Waits for the next call.
@@ -177,6 +185,19 @@ pub(super) fn own_file_mask() -> Result<()> {
     // SAFETY: only the sharing of working folder, root and mask ends, and with it nothing that
     // other threads rely on: they never change what this thread sees, nor this one what they see.
     check(c_long::from(unsafe { libc::unshare(libc::CLONE_FS) })).map(drop)
+}
+
+/// Leaves all signals to other threads. One that came while a caller takes its descriptor would
+/// let that caller go on without it.
+pub(super) fn no_signals() -> Result<()> {
+    let mut all = MaybeUninit::uninit();
+    // SAFETY: the first call fills the whole set, the second reads it; only this thread's mask
+    // changes.
+    let result = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut())
+    };
+    if result == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(result)) }
 }
 
 /// The capabilities of the calling thread as the kernel wants and gives them.

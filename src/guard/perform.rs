@@ -51,8 +51,8 @@ pub(super) enum Verdict {
     Value(i64),
     /// It fails.
     Fail(Errno),
-    /// It returns this file.
-    File { file: OwnedFd, close_on_exec: bool, runnable: bool },
+    /// It returns this file. `alone`: nobody may meet ours once the caller goes on.
+    File { file: OwnedFd, close_on_exec: bool, alone: bool },
     /// It waits until somebody is woken.
     Park(Box<Request>),
     /// It waits for another process.
@@ -80,8 +80,9 @@ type Done = Result<Verdict, Stop>;
 const DONE: Verdict = Verdict::Value(0);
 
 impl Performer {
-    /// For one thread, which gets a working folder and a mask of its own.
+    /// For one thread, which gets a working folder and a mask of its own, and no signals.
     pub(super) fn new(shared: Arc<Shared>) -> rustix::io::Result<Self> {
+        kernel::no_signals()?;
         kernel::own_file_mask()?;
         Ok(Self { shared, callers: Callers::default(), own: Identity::own()?, seen: 0 })
     }

@@ -87,9 +87,12 @@ impl Way {
         Mode::from_raw_mode(u32::try_from(self.mode & 0o7777).unwrap_or(0))
     }
 
-    fn give(self, file: OwnedFd, mode: u32) -> Verdict {
+    /// As long as ours is open too, a program cannot be run and a pipe has one more writer: its
+    /// reader would find somebody there and then nobody. Other files do not care; to become
+    /// programs they must pass this door again.
+    fn give(self, file: OwnedFd, kind: Kind, mode: u32) -> Verdict {
         let close_on_exec = self.has(OFlags::CLOEXEC);
-        Verdict::File { file, close_on_exec, runnable: mode & 0o111 != 0 }
+        Verdict::File { file, close_on_exec, alone: kind != Kind::File || mode & 0o111 != 0 }
     }
 }
 
@@ -183,7 +186,7 @@ impl Performer {
             || {
                 let open = || exactly(place, flags, way.mode());
                 match masked(Some(mask), open) {
-                    Ok(file) => Ok(way.give(file, way.mode().as_raw_mode())),
+                    Ok(file) => Ok(way.give(file, Kind::File, way.mode().as_raw_mode())),
                     Err(Errno::EXIST) if !way.exclusive() => Err(Stop::Again),
                     Err(error) => Err(error.into()),
                 }
@@ -193,7 +196,7 @@ impl Performer {
 
     fn open_existing(&mut self, job: &mut Job, place: &Place, found: Found, way: Way) -> Done {
         let open = || {
-            let done = at_once(way, found.mode, |flags| exactly(place, flags, Mode::empty()));
+            let done = at_once(way, &found, |flags| exactly(place, flags, Mode::empty()));
             match done {
                 Err(Stop::Fail(Errno::NOENT)) => Err(Stop::Again),
                 done => done,
@@ -236,7 +239,7 @@ impl Performer {
             return Err(Errno::EXIST.into());
         }
         let open = || {
-            at_once(way, pin.found.mode, |flags| {
+            at_once(way, &pin.found, |flags| {
                 fs::open(pin.through(), flags.difference(OFlags::NOFOLLOW), Mode::empty())
             })
         };
@@ -264,7 +267,7 @@ impl Performer {
         self.act(job, || {
             let flags = way.flags | OFlags::CLOEXEC;
             let file = masked(Some(mask), || fs::openat(&folder.file, ".", flags, way.mode()))?;
-            Ok(way.give(file, way.mode().as_raw_mode()))
+            Ok(way.give(file, Kind::File, way.mode().as_raw_mode()))
         })
     }
 }
@@ -281,7 +284,11 @@ fn makes(flags: OFlags) -> bool {
 
 /// Opens something without waiting: for the other end of a pipe, or for somebody who holds a lease
 /// on a file. Waiting is done elsewhere, by trying again.
-fn at_once(way: Way, mode: u32, open: impl FnOnce(OFlags) -> rustix::io::Result<OwnedFd>) -> Done {
+fn at_once(
+    way: Way,
+    found: &Found,
+    open: impl FnOnce(OFlags) -> rustix::io::Result<OwnedFd>,
+) -> Done {
     let waits = !way.has(OFlags::NONBLOCK);
     match open(way.existing() | OFlags::NONBLOCK) {
         Ok(file) => {
@@ -289,7 +296,7 @@ fn at_once(way: Way, mode: u32, open: impl FnOnce(OFlags) -> rustix::io::Result<
                 let flags = fs::fcntl_getfl(&file)?;
                 fs::fcntl_setfl(&file, flags.difference(OFlags::NONBLOCK))?;
             }
-            Ok(way.give(file, mode))
+            Ok(way.give(file, found.kind, found.mode))
         }
         Err(Errno::NXIO | Errno::AGAIN) if waits => Err(Stop::AwaitOther),
         Err(error) => Err(error.into()),
