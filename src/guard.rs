@@ -35,37 +35,15 @@ use thiserror::Error;
 pub mod limits;
 pub mod request;
 
-#[cfg(target_os = "linux")]
-mod caller;
-#[cfg(target_os = "linux")]
-mod calls;
-#[cfg(target_os = "linux")]
-pub mod fence;
-#[cfg(target_os = "linux")]
-mod filter;
-#[cfg(target_os = "linux")]
-pub mod ground;
-#[cfg(target_os = "linux")]
-mod identity;
-#[cfg(target_os = "linux")]
-mod kernel;
-#[cfg(target_os = "linux")]
-mod landlock;
-#[cfg(target_os = "linux")]
-mod locate;
-#[cfg(target_os = "linux")]
-mod perform;
-#[cfg(target_os = "linux")]
-pub mod probe;
-#[cfg(target_os = "linux")]
-pub mod supervisor;
-#[cfg(target_os = "linux")]
-pub mod writers;
-
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
+#[cfg(target_os = "linux")]
+mod linux;
+
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{fence, ground, probe, supervisor, writers};
+#[cfg(target_os = "linux")]
+pub use linux::{fence, ground, probe, supervisor, writers};
 
 /// How far the agents' writes are under control.
 #[derive(Debug, Clone, PartialEq, Eq)]

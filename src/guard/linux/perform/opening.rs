@@ -10,9 +10,8 @@ use rustix::fs::{self, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::{Done, Job, Performer, Verdict, Wish, bare, masked};
-use crate::guard::calls::At;
-use crate::guard::ground::Zone;
-use crate::guard::locate::{Last, Pin, Place, Spot, Stop, memory};
+use crate::guard::linux::calls::At;
+use crate::guard::linux::locate::{Last, Pin, Place, Spot, Stop, memory};
 use crate::guard::request::{Found, Kind, Op, Open};
 
 /// The size of `struct open_how` that we know.
@@ -155,7 +154,7 @@ impl Performer {
         match self.find(job, |l| l.place(at, path, last, ways))? {
             Spot::Pin(pin) => self.reopen(job, &pin, way),
             Spot::Place(place) => {
-                if matches!(place.zone, Zone::Native | Zone::Protected) {
+                if place.zone.kernel_decides() {
                     return Ok(Verdict::Continue);
                 }
                 match place.found {
@@ -175,23 +174,15 @@ impl Performer {
         }
         let mask = self.callers.mask(job.thread)?;
         let class = if way.exclusive() { Open::CreateNew } else { Open::Create };
-        let op = Op::Open(class);
-        let wish = place.target().map(|target| Wish { op, target, victim: None });
         let flags = way.flags | OFlags::EXCL | OFlags::CLOEXEC;
-        self.settle(
-            job,
-            wish,
-            true,
-            |shared| place.still(shared),
-            || {
-                let open = || exactly(place, flags, way.mode());
-                match masked(Some(mask), open) {
-                    Ok(file) => Ok(way.give(file, Kind::File, way.mode().as_raw_mode())),
-                    Err(Errno::EXIST) if !way.exclusive() => Err(Stop::Again),
-                    Err(error) => Err(error.into()),
-                }
-            },
-        )
+        self.settle(job, place.wish(Op::Open(class)), place, || {
+            let open = || exactly(place, flags, way.mode());
+            match masked(Some(mask), open) {
+                Ok(file) => Ok(way.give(file, Kind::File, way.mode().as_raw_mode())),
+                Err(Errno::EXIST) if !way.exclusive() => Err(Stop::Again),
+                Err(error) => Err(error.into()),
+            }
+        })
     }
 
     fn open_existing(&mut self, job: &mut Job, place: &Place, found: Found, way: Way) -> Done {
@@ -206,21 +197,11 @@ impl Performer {
             // It fails, unless the answer takes so long that the file is gone by then.
             let op = Op::Open(Open::CreateNew);
             let wish = place.target().map(|target| Wish { op, target, victim: None });
-            return self.settle(
-                job,
-                wish,
-                false,
-                |shared| place.still(shared),
-                || Err(Errno::EXIST.into()),
-            );
+            return self.settle(job, wish, place, || Err(Errno::EXIST.into()));
         }
         match found.kind {
             Kind::File if way.reads_only() => self.act(job, open),
-            Kind::File => {
-                let (op, victim) = (Op::Open(way.class()), place.victim());
-                let wish = place.target().map(|target| Wish { op, target, victim });
-                self.settle(job, wish, false, |shared| place.still(shared), open)
-            }
+            Kind::File => self.settle(job, place.wish(Op::Open(way.class())), place, open),
             Kind::Folder => Err(Errno::ISDIR.into()),
             Kind::Symlink => Err(Errno::LOOP.into()),
             // The wall does not stand before readers, and they may wait.
@@ -232,7 +213,7 @@ impl Performer {
 
     /// Opens anew what the caller has open: the file itself, whatever its name is by now.
     fn reopen(&mut self, job: &mut Job, pin: &Pin, way: Way) -> Done {
-        if matches!(pin.zone, Zone::Native | Zone::Protected) {
+        if pin.zone.kernel_decides() {
             return Ok(Verdict::Continue);
         }
         if way.exclusive() {
@@ -246,7 +227,7 @@ impl Performer {
         match pin.found.kind {
             Kind::File => {
                 let wish = if way.reads_only() { None } else { pin.wish(Op::Open(way.class())) };
-                self.settle(job, wish, false, |shared| pin.still(shared), open)
+                self.settle(job, wish, pin, open)
             }
             Kind::Folder => Err(Errno::ISDIR.into()),
             Kind::Pipe if way.reads_only() => Ok(Verdict::Continue),
@@ -260,7 +241,7 @@ impl Performer {
         let folder = self.find(job, |l| l.pin(at, path, Last::Follow))?;
         // The file would be *below* this folder.
         let zone = self.find(job, |l| Ok(l.zone(&folder.below(b"x"))))?;
-        if matches!(zone, Zone::Native | Zone::Protected) {
+        if zone.kernel_decides() {
             return Ok(Verdict::Continue);
         }
         let mask = self.callers.mask(job.thread)?;

@@ -19,10 +19,10 @@ use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::path::DecInt;
 
-use crate::guard::ground::{Cover, Workspace};
-use crate::guard::perform::{Job, Performer, Verdict};
+use crate::guard::linux::ground::{Cover, Workspace};
+use crate::guard::linux::perform::{Job, Performer, Verdict};
+use crate::guard::linux::{calls, kernel};
 use crate::guard::request::{Answer, Arbitrate, Outcome, Request, Victim};
-use crate::guard::{calls, kernel};
 
 /// The longest that a call is parked. A parked process cannot be interrupted, only killed.
 pub const LONGEST_PARK: Duration = Duration::from_secs(5);

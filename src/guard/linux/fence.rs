@@ -15,10 +15,11 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-use crate::guard::ground::{Cover, Workspace};
+use crate::guard::linux::ground::{Cover, Workspace};
+use crate::guard::linux::supervisor::{LONGEST_PARK, Supervisor};
+use crate::guard::linux::{filter, kernel, landlock};
 use crate::guard::request::Arbitrate;
-use crate::guard::supervisor::{LONGEST_PARK, Supervisor};
-use crate::guard::{FenceError, Reason, filter, kernel, landlock};
+use crate::guard::{FenceError, Reason};
 
 /// How long a child may take from its start to the hand-over.
 const PATIENCE: Duration = Duration::from_secs(5);

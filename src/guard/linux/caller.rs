@@ -9,8 +9,8 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::{Errno, Result, pread, read};
 
-use crate::guard::identity::Identity;
-use crate::guard::kernel;
+use crate::guard::linux::identity::Identity;
+use crate::guard::linux::kernel;
 
 /// Threads that are remembered; beyond that all are forgotten and met anew. Each costs a descriptor
 /// of ours, and each agent has two that remember.
