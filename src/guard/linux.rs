@@ -12,6 +12,7 @@ pub mod ground;
 mod identity;
 mod kernel;
 mod landlock;
+mod lent;
 mod locate;
 mod perform;
 pub mod probe;

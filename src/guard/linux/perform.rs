@@ -21,6 +21,7 @@ use crate::guard::linux::calls::{At, Call};
 use crate::guard::linux::ground::Zone;
 use crate::guard::linux::identity::Identity;
 use crate::guard::linux::kernel;
+use crate::guard::linux::lent::Lent;
 use crate::guard::linux::locate::{Last, Locator, Pin, Place, Remains, Spot, Stop, memory};
 use crate::guard::linux::supervisor::Shared;
 use crate::guard::request::{Answer, Kind, Op, Open, Outcome, Renaming, Request, Target, Victim};
@@ -51,8 +52,8 @@ pub(super) enum Verdict {
     Value(i64),
     /// It fails.
     Fail(Errno),
-    /// It returns this file. `alone`: nobody may meet ours once the caller goes on.
-    File { file: OwnedFd, close_on_exec: bool, alone: bool },
+    /// It returns this file. If it is lent, nobody may meet ours once the caller goes on.
+    File { file: OwnedFd, close_on_exec: bool, lent: Option<Lent> },
     /// It waits until somebody is woken.
     Park(Box<Request>),
     /// It waits for another process.

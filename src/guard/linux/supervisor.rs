@@ -205,10 +205,11 @@ impl Shared {
             }
             Verdict::Value(value) => response.val = value,
             Verdict::Fail(error) => response.error = -error.raw_os_error(),
-            Verdict::File { file, close_on_exec, alone } => {
+            Verdict::File { file, close_on_exec, lent } => {
                 // The caller's next call goes to the other thread, perhaps before this one has
                 // closed what it had to wait for.
-                let alone = alone || !job.waited.is_zero();
+                let alone = lent.is_some() || !job.waited.is_zero();
+                // `lent` lives to the end of this arm, and so longer than the file.
                 match self.give(job.id, file, close_on_exec, alone) {
                     Ok(Given::Answered) => return None,
                     Ok(Given::As(number)) => response.val = number.into(),

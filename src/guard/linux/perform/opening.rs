@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::{Done, Job, Performer, Verdict, Wish, bare, masked};
 use crate::guard::linux::calls::At;
+use crate::guard::linux::lent::{Lent, lend};
 use crate::guard::linux::locate::{Last, Pin, Place, Spot, Stop, memory};
 use crate::guard::request::{Found, Kind, Op, Open};
 
@@ -86,12 +87,15 @@ impl Way {
         Mode::from_raw_mode(u32::try_from(self.mode & 0o7777).unwrap_or(0))
     }
 
-    /// As long as ours is open too, a program cannot be run and a pipe has one more writer: its
-    /// reader would find somebody there and then nobody. Other files do not care; to become
-    /// programs they must pass this door again.
-    fn give(self, file: OwnedFd, kind: Kind, mode: u32) -> Verdict {
-        let close_on_exec = self.has(OFlags::CLOEXEC);
-        Verdict::File { file, close_on_exec, alone: kind != Kind::File || mode & 0o111 != 0 }
+    /// To be called before the file is opened. As long as ours is open too, a program cannot be run
+    /// and a pipe has one more writer: its reader would find somebody there and then nobody. Other
+    /// files do not care; to become programs they must pass this door again.
+    fn lend(kind: Kind, mode: u32) -> Option<Lent> {
+        (kind != Kind::File || mode & 0o111 != 0).then(lend)
+    }
+
+    fn give(self, file: OwnedFd, lent: Option<Lent>) -> Verdict {
+        Verdict::File { file, close_on_exec: self.has(OFlags::CLOEXEC), lent }
     }
 }
 
@@ -176,9 +180,10 @@ impl Performer {
         let class = if way.exclusive() { Open::CreateNew } else { Open::Create };
         let flags = way.flags | OFlags::EXCL | OFlags::CLOEXEC;
         self.settle(job, place.wish(Op::Open(class)), place, || {
+            let lent = Way::lend(Kind::File, way.mode().as_raw_mode());
             let open = || exactly(place, flags, way.mode());
             match masked(Some(mask), open) {
-                Ok(file) => Ok(way.give(file, Kind::File, way.mode().as_raw_mode())),
+                Ok(file) => Ok(way.give(file, lent)),
                 Err(Errno::EXIST) if !way.exclusive() => Err(Stop::Again),
                 Err(error) => Err(error.into()),
             }
@@ -246,9 +251,10 @@ impl Performer {
         }
         let mask = self.callers.mask(job.thread)?;
         self.act(job, || {
+            let lent = Way::lend(Kind::File, way.mode().as_raw_mode());
             let flags = way.flags | OFlags::CLOEXEC;
             let file = masked(Some(mask), || fs::openat(&folder.file, ".", flags, way.mode()))?;
-            Ok(way.give(file, Kind::File, way.mode().as_raw_mode()))
+            Ok(way.give(file, lent))
         })
     }
 }
@@ -271,13 +277,14 @@ fn at_once(
     open: impl FnOnce(OFlags) -> rustix::io::Result<OwnedFd>,
 ) -> Done {
     let waits = !way.has(OFlags::NONBLOCK);
+    let lent = Way::lend(found.kind, found.mode);
     match open(way.existing() | OFlags::NONBLOCK) {
         Ok(file) => {
             if waits {
                 let flags = fs::fcntl_getfl(&file)?;
                 fs::fcntl_setfl(&file, flags.difference(OFlags::NONBLOCK))?;
             }
-            Ok(way.give(file, found.kind, found.mode))
+            Ok(way.give(file, lent))
         }
         Err(Errno::NXIO | Errno::AGAIN) if waits => Err(Stop::AwaitOther),
         Err(error) => Err(error.into()),
