@@ -69,7 +69,7 @@ fn neither_thread_of_a_supervisor_takes_signals() {
     let mut command = field.command("echo x > new");
     // SAFETY: `enter` is made for this place.
     unsafe { command.pre_exec(move || fence.enter()) };
-    let child = command.spawn().unwrap();
+    let child = fence::start(|| command.spawn()).unwrap();
     let supervisor = gate.supervise("deaf", arbiter).unwrap();
     // Asked by the first thread, then by the second.
     assert_eq!(heard.recv().unwrap(), asked("Create new"));
