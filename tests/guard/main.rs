@@ -19,6 +19,8 @@ mod gauntlet;
 mod handover;
 mod kernel;
 mod races;
+mod real;
 mod same;
 mod script;
+mod support;
 mod ways;
