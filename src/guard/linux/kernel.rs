@@ -167,16 +167,25 @@ pub(super) fn no_new_privileges() -> Result<()> {
     check(c_long::from(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })).map(drop)
 }
 
-/// Reads memory of another process; may read less than asked for.
+/// The smallest page of memory: what is on one is readable as a whole or not at all.
+const PAGE: usize = 4096;
+
+/// Reads memory of another process; may read less than asked for. The end of a page is also the
+/// end of what must be readable at once, so the next one may be missing.
 pub(super) fn read_memory(thread: u32, address: u64, buffer: &mut [u8]) -> Result<usize> {
     let local =
         libc::iovec { iov_base: buffer.as_mut_ptr().cast::<c_void>(), iov_len: buffer.len() };
     let address = usize::try_from(address).map_err(|_| Errno::FAULT)?;
-    let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: buffer.len() };
+    let first = buffer.len().min(PAGE - address % PAGE);
+    let part = |from: usize, length| libc::iovec {
+        iov_base: address.wrapping_add(from) as *mut c_void,
+        iov_len: length,
+    };
+    let remote = [part(0, first), part(first, buffer.len() - first)];
     let pid = libc::pid_t::try_from(thread).map_err(|_| Errno::SRCH)?;
-    // SAFETY: the local buffer is ours for writing; the remote address is only looked at by the
-    // kernel, which checks it.
-    let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
+    // SAFETY: the local buffer is ours for writing; the remote addresses are only looked at by the
+    // kernel, which checks them.
+    let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, remote.as_ptr(), 2, 0) };
     usize::try_from(read).map_err(|_| last_error())
 }
 

@@ -14,7 +14,7 @@ use libc::c_int;
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use self::path::{Through, split, through};
+use self::path::{Through, plain, split, through};
 use crate::guard::linux::caller::Callers;
 use crate::guard::linux::calls::At;
 use crate::guard::linux::ground::{self, Zone};
@@ -139,11 +139,7 @@ impl Locator<'_> {
                     if rest.is_empty() {
                         return self.pin_of(owned(start)?).map(Spot::Pin);
                     }
-                    let parent = split(rest).0;
-                    let folder =
-                        if parent.is_empty() { start } else { self.folder(&start, parent, ways)? };
-                    let path = self.shared.path_of(&folder)?;
-                    (folder, path)
+                    self.folder(start, split(rest).0, ways)?
                 }
             };
             if matches!(name, b"" | b"." | b"..") {
@@ -310,8 +306,26 @@ impl Locator<'_> {
         if self.shared.waits(self.id) { Ok(()) } else { Err(Stop::Continue) }
     }
 
-    fn folder(&self, start: &OwnedFd, path: &[u8], ways: ResolveFlags) -> Result<Folder, Stop> {
-        self.open(start, path, OFlags::PATH | OFlags::DIRECTORY, ways).map(Arc::new)
+    /// The folder that a path leads to, and the folder's own path.
+    fn folder(
+        &self,
+        start: Folder,
+        path: &[u8],
+        ways: ResolveFlags,
+    ) -> Result<(Folder, Vec<u8>), Stop> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        // A path from the root on which no link is met is the folder's own; asking the kernel for
+        // that one costs as much as the rest of the search.
+        let from_root = ways.is_empty() && Arc::ptr_eq(&start, &self.shared.root);
+        if let Some(own) = plain(path).filter(|_| from_root)
+            && let Ok(folder) = self.open(&start, path, flags, ResolveFlags::NO_SYMLINKS)
+        {
+            return Ok((Arc::new(folder), own.to_vec()));
+        }
+        let folder =
+            if path.is_empty() { start } else { Arc::new(self.open(&start, path, flags, ways)?) };
+        let own = self.shared.path_of(&folder)?;
+        Ok((folder, own))
     }
 
     fn open(

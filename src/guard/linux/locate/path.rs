@@ -31,6 +31,14 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8], bool) {
     }
 }
 
+/// The path of a folder as the kernel would tell it, if no name in it is a symbolic link; none if it
+/// is written in another way.
+pub(super) fn plain(folder: &[u8]) -> Option<&[u8]> {
+    let path = folder.strip_suffix(b"/")?;
+    let mut names = path.strip_prefix(b"/")?.split(|byte| *byte == b'/');
+    names.all(|name| !matches!(name, b"" | b"." | b"..")).then_some(path)
+}
+
 /// Whether a path leads through a process, and where.
 pub(super) fn through(path: &[u8]) -> Option<Through<'_>> {
     let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<u32>().ok();
@@ -92,6 +100,14 @@ mod tests {
         assert_eq!(split(b"/a"), (&b"/"[..], &b"a"[..], false));
         assert_eq!(split(b"a/b//"), (&b"a/"[..], &b"b"[..], true));
         assert_eq!(split(b"//"), (&b""[..], &b""[..], true));
+    }
+
+    #[test]
+    fn a_plain_path_is_one_that_the_kernel_would_tell() {
+        assert_eq!(plain(b"/a/b/"), Some(&b"/a/b"[..]));
+        for other in ["", "/", "a/", "/a", "//a/", "/a//", "/a/./", "/./", "/../", "/a/../b/"] {
+            assert_eq!(plain(other.as_bytes()), None, "{other}");
+        }
     }
 
     #[test]

@@ -281,8 +281,8 @@ fn at_once(
     match open(way.existing() | OFlags::NONBLOCK) {
         Ok(file) => {
             if waits {
-                let flags = fs::fcntl_getfl(&file)?;
-                fs::fcntl_setfl(&file, flags.difference(OFlags::NONBLOCK))?;
+                // All that can be changed stays as it was opened, but for this flag.
+                fs::fcntl_setfl(&file, way.existing())?;
             }
             Ok(way.give(file, lent))
         }
