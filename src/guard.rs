@@ -23,8 +23,7 @@
 //! [`fence::prepare`], whose [`Fence`](fence::Fence) goes into the child's `pre_exec` and whose
 //! [`Gate`](fence::Gate) becomes a [`Supervisor`](supervisor::Supervisor).
 //!
-//! Nothing is put behind it yet. Known to be wrong: opening a named pipe for writing hangs now and
-//! then, with the reader gone (`tests/guard/same.rs` shows it about once in twenty runs).
+//! Nothing is put behind it yet.
 //!
 //! Not here: who may write what; what becomes of before-images; how agents are started. What the
 //! guard cannot do is listed in [`limits`].
@@ -36,37 +35,15 @@ use thiserror::Error;
 pub mod limits;
 pub mod request;
 
-#[cfg(target_os = "linux")]
-mod caller;
-#[cfg(target_os = "linux")]
-mod calls;
-#[cfg(target_os = "linux")]
-pub mod fence;
-#[cfg(target_os = "linux")]
-mod filter;
-#[cfg(target_os = "linux")]
-pub mod ground;
-#[cfg(target_os = "linux")]
-mod identity;
-#[cfg(target_os = "linux")]
-mod kernel;
-#[cfg(target_os = "linux")]
-mod landlock;
-#[cfg(target_os = "linux")]
-mod locate;
-#[cfg(target_os = "linux")]
-mod perform;
-#[cfg(target_os = "linux")]
-pub mod probe;
-#[cfg(target_os = "linux")]
-pub mod supervisor;
-#[cfg(target_os = "linux")]
-pub mod writers;
-
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
+#[cfg(target_os = "linux")]
+mod linux;
+
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{fence, ground, probe, supervisor, writers};
+#[cfg(target_os = "linux")]
+pub use linux::{fence, ground, probe, supervisor, writers};
 
 /// How far the agents' writes are under control.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,7 @@
 //!   be revoked, but [`writers`](super::writers) sees them.
 //! - The person's own programs.
 //! - An agent that is root and uses raw devices, kernel modules or eBPF.
+//! - In a folder that does not tell upper from lower case, two spellings are two names.
 //! - A sandbox that a guarded program builds *for its own children* with Landlock does not bind
 //!   the calls that the supervisor makes for them; one built with seccomp does.
 //!
@@ -27,6 +28,17 @@
 //! - Writing in the workspace, and changing metadata anywhere, from a process that has changed its
 //!   root, and for an ordinary user from one that forbids being looked at (`PR_SET_DUMPABLE`).
 //! - Device nodes in the workspace; `RLIMIT_FSIZE` does not stop a `truncate` there.
+//! - A writer that waits for the reader of a pipe looks for one a hundred times a second: one that
+//!   does not wait itself, and leaves between two looks, is missed. A signal that has a handler
+//!   does not end this wait.
+//!
+//! # What depends on the kernel
+//!
+//! - Before Linux 6.18 (and the stable versions of its time) a caller that gets a signal in the
+//!   moment in which it is answered makes its call a second time: a file that was to be new exists
+//!   then, a name that was to be removed is gone.
+//! - If the machine is frozen in the moment in which a caller takes its descriptor, the caller's
+//!   open may return 0, its standard input.
 //!
 //! # What is not built
 //!

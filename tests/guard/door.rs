@@ -141,7 +141,7 @@ fn parked(
     let mut command = field.command(text);
     // SAFETY: `enter` is made for this place.
     unsafe { command.pre_exec(move || fence.enter()) };
-    let child = command.spawn().unwrap();
+    let child = fence::start(|| command.spawn()).unwrap();
     let supervisor = gate.longest_park(limit).supervise("x", arbiter.clone()).unwrap();
     while heard.recv().unwrap() != asked("Append mine.txt") {}
     while supervisor.parked() == 0 {
@@ -277,7 +277,7 @@ fn a_folder_that_moves_while_its_file_is_asked_about_is_asked_about_anew() {
         let (fence, gate) = fence::prepare(&ground).unwrap();
         // SAFETY: `enter` is made for this place.
         unsafe { command.pre_exec(move || fence.enter()) };
-        let mut child = command.spawn().unwrap();
+        let mut child = fence::start(|| command.spawn()).unwrap();
         let supervisor = gate.supervise("mover", mover.clone()).unwrap();
         child.wait().unwrap();
         supervisor.join();
@@ -387,7 +387,7 @@ fn a_lease_of_another_process_stops_one_call_and_not_the_door() {
         print(flush=True); sys.stdin.read()";
     let mut command = field.command("exec python3 -c \"$TEXT\"");
     command.env("TEXT", text).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut holder = command.spawn().unwrap();
+    let mut holder = fence::start(|| command.spawn()).unwrap();
     holder.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
     let (arbiter, heard) = script();
     let text = "echo x >> mine.txt & echo y > other; wait";
@@ -419,7 +419,7 @@ fn a_file_that_lost_its_name_is_not_taken_for_another() {
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     // SAFETY: `enter` is made for this place.
     unsafe { command.pre_exec(move || fence.enter()) };
-    let mut child = command.spawn().unwrap();
+    let mut child = fence::start(|| command.spawn()).unwrap();
     let supervisor = gate.supervise("x", arbiter).unwrap();
     child.stdout.take().unwrap().read_exact(&mut [0; 5]).unwrap();
     std::fs::remove_file(first).unwrap();
@@ -449,7 +449,7 @@ fn writers_are_seen() {
         print(flush=True); sys.stdin.read()";
     let mut command = field.command("exec python3 -c \"$TEXT\"");
     command.env("TEXT", text).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut child = fence::start(|| command.spawn()).unwrap();
     child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
     assert_eq!(writers::at(&path).unwrap(), Writers::Some);
     drop(child.stdin.take());
@@ -504,7 +504,7 @@ fn host() {
     command.args(["-c", text]).stdin(Stdio::piped());
     // SAFETY: `enter` is made for this place.
     unsafe { command.pre_exec(move || fence.enter()) };
-    let mut child = command.spawn().unwrap();
+    let mut child = fence::start(|| command.spawn()).unwrap();
     let _supervisor = gate.supervise("host", script().0).unwrap();
     // Taken, because waiting would close it.
     let _input = child.stdin.take();
@@ -521,7 +521,7 @@ fn nothing_can_be_written_after_our_death() {
     let text = format!("{HOST}=1 exec {} --exact door::host --nocapture", test.to_str().unwrap());
     let mut command = field.command(&text);
     command.stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut child = fence::start(|| command.spawn()).unwrap();
     let mut output = child.stdout.take().unwrap();
     let mut said = String::new();
     let mut byte = [0];

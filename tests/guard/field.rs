@@ -7,20 +7,24 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use benchdog::guard::fence;
 use benchdog::guard::ground::Workspace;
 use benchdog::guard::request::{Answer, Arbitrate, Found, Op, Outcome, Request, Target};
 use benchdog::guard::supervisor::Supervisor;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+use crate::kernel::PATH;
 
 /// What the file at stake says before.
 pub(crate) const ORIGINAL: &str = "original\n";
 /// Its path in the workspace.
 pub(crate) const HELD: &str = "src/held.txt";
-/// How long a command may take.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long a command may take that does not hang.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Another owner holds these paths.
 #[derive(Debug, Default)]
@@ -35,6 +39,13 @@ impl Others {
         self.held.lock().unwrap().insert(path.as_bytes().to_vec());
         let meta = fs::symlink_metadata(root.join(path)).unwrap();
         self.inodes.lock().unwrap().insert((meta.dev(), meta.ino()));
+    }
+
+    /// There were questions, and each that was allowed has ended.
+    pub(crate) fn all_ended(&self) {
+        let log = self.log.lock().unwrap();
+        let open: Vec<_> = log.iter().filter(|(_, outcome)| outcome.is_none()).collect();
+        assert!(!log.is_empty() && open.is_empty(), "questions without an end: {open:?}");
     }
 
     fn clash(&self, target: &Target) -> bool {
@@ -53,7 +64,6 @@ impl Others {
 
 impl Arbitrate for Others {
     fn ask(&self, request: &Request) -> Answer {
-        self.log.lock().unwrap().push((request.clone(), None));
         let from = match &request.op {
             Op::Rename { from, .. } | Op::Link { from: Some(from) } => Some(from),
             _ => None,
@@ -69,11 +79,11 @@ impl Arbitrate for Others {
                     })
             }
         };
-        if clash(&request.target) || from.is_some_and(clash) {
-            Answer::Refuse(Errno::BUSY)
-        } else {
-            Answer::Allow
-        }
+        let held = clash(&request.target) || from.is_some_and(clash);
+        // A refusal is the end.
+        let end = held.then_some(Outcome::Failed(Errno::BUSY));
+        self.log.lock().unwrap().push((request.clone(), end));
+        if held { Answer::Refuse(Errno::BUSY) } else { Answer::Allow }
     }
 
     fn done(&self, request: &Request, outcome: Outcome) {
@@ -123,7 +133,7 @@ impl Field {
             .args(["-c", script])
             .current_dir(self.root())
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("PATH", PATH)
             .env("HOME", out.join("home"))
             .env("TMPDIR", &out)
             .env("LC_ALL", "C")
@@ -145,20 +155,9 @@ impl Field {
     }
 
     pub(crate) fn end(&self, mut child: Child) -> Ended {
-        let start = Instant::now();
-        let code = loop {
-            match child.try_wait().unwrap() {
-                Some(status) => break status.code(),
-                None if start.elapsed() > PATIENCE => {
-                    kill_group(&child);
-                    child.wait().unwrap();
-                    break None;
-                }
-                // Polled: the standard library has no wait with an end.
-                None => std::thread::yield_now(),
-            }
-        };
+        exited(&child, PATIENCE);
         kill_group(&child);
+        let code = child.wait().unwrap().code();
         let read = |name| {
             String::from_utf8_lossy(&fs::read(self.out().join(name)).unwrap_or_default())
                 .into_owned()
@@ -167,7 +166,8 @@ impl Field {
     }
 
     pub(crate) fn bare(&self, script: &str) -> Ended {
-        let child = self.command(script).spawn().unwrap();
+        let mut command = self.command(script);
+        let child = fence::start(|| command.spawn()).unwrap();
         self.end(child)
     }
 
@@ -197,13 +197,18 @@ impl Field {
         let mut command = self.command(script);
         // SAFETY: `enter` is made for this place.
         unsafe { command.pre_exec(move || fence.enter()) };
-        let child = command.spawn().unwrap();
+        let child = fence::start(|| command.spawn()).unwrap();
         let supervisor = gate.supervise("field", arbiter.clone()).unwrap();
         (child, supervisor)
     }
 
     pub(crate) fn guarded(&self, script: &str, others: &Arc<Others>) -> Ended {
-        let (child, supervisor) = self.start(script, &[], others);
+        self.guarded_but(&[], script, others)
+    }
+
+    /// Runs a command behind the guard, with folders that it writes freely.
+    pub(crate) fn guarded_but(&self, free: &[&str], script: &str, others: &Arc<Others>) -> Ended {
+        let (child, supervisor) = self.start(script, free, others);
         let ended = self.end(child);
         drop(supervisor);
         ended
@@ -230,7 +235,21 @@ impl Field {
     }
 }
 
+/// Waits for the end of a process; whether it came in time.
+pub(crate) fn exited(child: &Child, patience: Duration) -> bool {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    let mut end = [PollFd::new(&process, PollFlags::IN)];
+    let patience = Timespec::try_from(patience).unwrap();
+    loop {
+        match poll(&mut end, Some(&patience)) {
+            Err(Errno::INTR) => {}
+            result => break result.unwrap() == 1,
+        }
+    }
+}
+
 pub(crate) fn kill_group(child: &Child) {
-    let group = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    let group = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    let _ = kill_process_group(group, Signal::KILL);
 }

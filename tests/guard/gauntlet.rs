@@ -8,7 +8,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::field::{Field, HELD, Others, kill_group};
+use benchdog::guard::fence;
+
+use crate::field::{Field, HELD, Others, exited, kill_group};
 use crate::kernel::{as_ordinary_user, kernel_asks};
 use crate::ways::{Free, WAYS, Way};
 
@@ -32,11 +34,14 @@ fn run(way: &Way, guard: &Guard) -> (bool, String) {
     }
     let beside = (!way.beside.is_empty()).then(|| {
         let mut command = field.command(way.beside);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = fence::start(|| command.spawn()).unwrap();
         let start = Instant::now();
-        while !field.out().join("ready").exists() && start.elapsed() < Duration::from_secs(5) {
-            std::thread::yield_now();
-        }
+        // Some never get ready here, and those prove nothing.
+        while !field.out().join("ready").exists()
+            && start.elapsed() < Duration::from_secs(5)
+            && !exited(&child, Duration::from_millis(5))
+        {}
         child
     });
     let before = field.fingerprint();
@@ -52,12 +57,8 @@ fn run(way: &Way, guard: &Guard) -> (bool, String) {
     if let Some(mut child) = beside {
         let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let start = Instant::now();
-        while child.try_wait().unwrap().is_none() && start.elapsed() < Duration::from_secs(2) {
-            std::thread::yield_now();
-        }
+        let _ = exited(&child, Duration::from_secs(2));
         kill_group(&child);
-        let _ = child.kill();
         child.wait().unwrap();
     }
     let after = field.fingerprint();

@@ -14,8 +14,10 @@ use crate::field::{Field, HELD, ORIGINAL, Others};
 use crate::kernel::{as_ordinary_user, kernel_asks};
 
 const ATTACK: &str = "GUARD_ATTACK";
-/// How often an attack may be repeated.
-const AGAIN: &str = "GUARD_ATTACK_AGAIN";
+/// How many tries an attack begins with.
+const TRIES: &str = "GUARD_ATTACK_TRIES";
+/// Whether it goes on until there was a race.
+const GOES_ON: &str = "GUARD_ATTACK_GOES_ON";
 
 /// Tries, and what is changed meanwhile.
 const RACES: &[(&str, usize)] = &[
@@ -31,11 +33,10 @@ const RACES: &[(&str, usize)] = &[
     ("chmod", 5_000),
 ];
 
-/// How often an attack without the guard is repeated until it succeeds.
-const BARE_ROUNDS: usize = 50;
-
-/// How often an attack behind the guard is repeated if it was no race.
-const ROUNDS: usize = 9;
+/// How often an attack without the guard is repeated until it succeeds, each time with this part
+/// of its tries.
+const BARE_ROUNDS: usize = 1000;
+const BARE_PART: usize = 20;
 /// The descriptor that changes.
 const FD: i32 = 99;
 
@@ -43,8 +44,8 @@ const FD: i32 = 99;
 #[test]
 fn attacker() {
     let Ok(attack) = std::env::var(ATTACK) else { return };
-    let rounds: usize = std::env::var(AGAIN).unwrap().parse().unwrap();
-    let tries = RACES.iter().find(|(name, _)| *name == attack).unwrap().1;
+    let tries: usize = std::env::var(TRIES).unwrap().parse().unwrap();
+    let goes_on = std::env::var_os(GOES_ON).is_some();
     let stop = Arc::new(AtomicBool::new(false));
     // The kernel reads the path while another thread writes it, as an attacker would have it.
     let path: &'static mut [u8] = Box::leak(Box::new(*b"src/held.txt\0\0\0\0\0\0\0\0"));
@@ -91,7 +92,7 @@ fn attacker() {
     });
     let (mut allowed, mut errors) = (0, BTreeMap::new());
     // On a busy machine a round may pass without the change ever falling into the gap.
-    for round in 0.. {
+    loop {
         for _ in 0..tries {
             match attempt(&attack, address) {
                 Ok(()) => allowed += 1,
@@ -99,7 +100,7 @@ fn attacker() {
             }
         }
         let walled = !attack.ends_with("outside") || errors.contains_key(&libc::EACCES);
-        if round == rounds || allowed > 0 && walled && errors.contains_key(&libc::EBUSY) {
+        if !goes_on || allowed > 0 && walled && errors.contains_key(&libc::EBUSY) {
             break;
         }
     }
@@ -141,7 +142,7 @@ fn attempt(attack: &str, address: usize) -> Result<(), i32> {
     Ok(())
 }
 
-fn race(attack: &str, guarded: bool) -> (String, String, String) {
+fn race(attack: &str, tries: usize, guarded: bool) -> (String, String, String) {
     let field = Field::new();
     let root = field.root();
     std::fs::create_dir(root.join("own")).unwrap();
@@ -161,9 +162,9 @@ fn race(attack: &str, guarded: bool) -> (String, String, String) {
     others.hold(&root, HELD);
     let test = std::env::current_exe().unwrap();
     let test = test.to_str().unwrap();
-    let again = if guarded { ROUNDS } else { 0 };
+    let goes_on = if guarded { format!("{GOES_ON}=1") } else { String::new() };
     let script = format!(
-        "{AGAIN}={again} {ATTACK}='{attack}' exec {test} --exact races::attacker --nocapture"
+        "{goes_on} {TRIES}={tries} {ATTACK}='{attack}' exec {test} --exact races::attacker --nocapture"
     );
     let stop = AtomicBool::new(false);
     let ended = std::thread::scope(|scope| {
@@ -191,11 +192,11 @@ fn nothing_that_changes_meanwhile_opens_the_door() {
     for (attack, tries) in RACES.iter().filter(|(n, _)| only.as_ref().is_none_or(|o| o == n)) {
         // On a busy machine all tries may fall between two changes.
         let proves = (0..BARE_ROUNDS).any(|_| {
-            let (_, before, after) = race(attack, false);
+            let (_, before, after) = race(attack, tries / BARE_PART, false);
             before != after
         });
         assert!(proves, "{attack} proves nothing");
-        let (text, before, after) = race(attack, true);
+        let (text, before, after) = race(attack, *tries, true);
         let counts = text.lines().find(|line| line.contains("refused ")).expect(&text);
         println!("{attack}, {tries} tries: {counts}");
         assert_eq!(before, after, "{attack}: {text}");

@@ -15,10 +15,11 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-use crate::guard::ground::{Cover, Workspace};
+use crate::guard::linux::ground::{Cover, Workspace};
+use crate::guard::linux::supervisor::{LONGEST_PARK, Supervisor};
+use crate::guard::linux::{filter, kernel, landlock, lent};
 use crate::guard::request::Arbitrate;
-use crate::guard::supervisor::{LONGEST_PARK, Supervisor};
-use crate::guard::{FenceError, Reason, filter, kernel, landlock};
+use crate::guard::{FenceError, Reason};
 
 /// How long a child may take from its start to the hand-over.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -58,8 +59,17 @@ pub fn prepare(workspace: &Arc<Workspace>) -> Result<(Fence, Gate), FenceError> 
     Ok((fence, Gate { receiver, workspace: workspace.clone(), cover, longest_park: LONGEST_PARK }))
 }
 
+/// Starts a process, guarded or not, while no file is open here that a caller is to have for
+/// itself: a copy of it would live in the child until that becomes another program, and a pipe
+/// would have a writer, or a program could not be run. `start` should fork, wait for the `exec` as
+/// `spawn` does, and do nothing else.
+pub fn start<T>(start: impl FnOnce() -> T) -> T {
+    lent::fork(start)
+}
+
 impl Fence {
-    /// Puts the calling process behind the wall. To be called in `pre_exec`, last of all.
+    /// Puts the calling process behind the wall. To be called in `pre_exec`, last of all. The
+    /// process must be of the same user as we are: only later changes of who it is are seen.
     pub fn enter(&self) -> io::Result<()> {
         kernel::no_new_privileges()?;
         kernel::restrict(self.ruleset.as_fd())?;

@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{self, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::guard::kernel;
+use crate::guard::linux::kernel;
 
 /// Whether a file has writers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -19,10 +19,10 @@ use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::path::DecInt;
 
-use crate::guard::ground::{Cover, Workspace};
-use crate::guard::perform::{Job, Performer, Verdict};
+use crate::guard::linux::ground::{Cover, Workspace};
+use crate::guard::linux::perform::{Job, Performer, Verdict};
+use crate::guard::linux::{calls, kernel};
 use crate::guard::request::{Answer, Arbitrate, Outcome, Request, Victim};
-use crate::guard::{calls, kernel};
 
 /// The longest that a call is parked. A parked process cannot be interrupted, only killed.
 pub const LONGEST_PARK: Duration = Duration::from_secs(5);
@@ -205,8 +205,12 @@ impl Shared {
             }
             Verdict::Value(value) => response.val = value,
             Verdict::Fail(error) => response.error = -error.raw_os_error(),
-            Verdict::File { file, close_on_exec, runnable } => {
-                match self.give(job.id, file, close_on_exec, runnable) {
+            Verdict::File { file, close_on_exec, lent } => {
+                // The caller's next call goes to the other thread, perhaps before this one has
+                // closed what it had to wait for.
+                let alone = lent.is_some() || !job.waited.is_zero();
+                // `lent` lives to the end of this arm, and so longer than the file.
+                match self.give(job.id, file, close_on_exec, alone) {
                     Ok(Given::Answered) => return None,
                     Ok(Given::As(number)) => response.val = number.into(),
                     Err(error) => response.error = -error.raw_os_error(),
@@ -220,17 +224,16 @@ impl Shared {
         None
     }
 
-    /// Gives the caller a file. One that can be run is closed here before the caller goes on, or
-    /// running it could find it still open for writing. For others both is one step: to become
-    /// runnable they must pass this door again, and by then ours is closed.
+    /// Gives the caller a file. Ours is closed before the caller goes on if it must be the only
+    /// one by then; for others handing over and answering are one step.
     fn give(
         &self,
         id: u64,
         file: OwnedFd,
         close_on_exec: bool,
-        runnable: bool,
+        alone: bool,
     ) -> Result<Given, Errno> {
-        let send = if runnable { 0 } else { libc::SECCOMP_ADDFD_FLAG_SEND };
+        let send = if alone { 0 } else { libc::SECCOMP_ADDFD_FLAG_SEND };
         let added = seccomp_notif_addfd {
             id,
             flags: u32::try_from(send).unwrap_or(0),
@@ -240,7 +243,7 @@ impl Shared {
         };
         let number = kernel::add_fd(self.listener.as_fd(), added)?;
         drop(file);
-        Ok(if runnable { Given::As(number) } else { Given::Answered })
+        Ok(if alone { Given::As(number) } else { Given::Answered })
     }
 
     fn park(&self, job: Job, since: Instant) {
@@ -278,7 +281,6 @@ fn keep_door(shared: &Arc<Shared>) {
         }
         let call = match kernel::receive(shared.listener.as_fd()) {
             Ok(call) => call,
-            Err(Errno::INTR) => continue,
             // The caller died before we came, or all have.
             Err(Errno::NOENT) => {
                 if wait(shared) {

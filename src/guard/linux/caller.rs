@@ -9,16 +9,16 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::{Errno, Result, pread, read};
 
-use crate::guard::identity::Identity;
-use crate::guard::kernel;
+use crate::guard::linux::identity::Identity;
+use crate::guard::linux::kernel;
 
 /// Threads that are remembered; beyond that all are forgotten and met anew. Each costs a descriptor
 /// of ours, and each agent has two that remember.
 const KNOWN: usize = 32;
 /// The longest path, with its end.
 const LONGEST: usize = 4096;
-/// The smallest page of memory: what is on one is readable as a whole or not at all.
-const PAGE: u64 = 4096;
+/// As much of a path as is read at once: nearly always all of it.
+const PIECE: usize = 512;
 
 /// Those that we met.
 #[derive(Debug, Default)]
@@ -95,13 +95,10 @@ impl Callers {
     /// Reads a path. Never empty-handed: a path without an end is an error.
     pub(super) fn path(&mut self, thread: u32, mut address: u64) -> Result<Vec<u8>> {
         let mut path = Vec::new();
-        let mut page = [0; PAGE as usize];
+        let mut piece = [0; PIECE];
         while path.len() < LONGEST {
-            let rest = PAGE - address % PAGE;
-            let wanted = if path.is_empty() { rest.min(512) } else { rest };
-            let buffer = &mut page[..usize::try_from(wanted).unwrap_or(0)];
-            let read = self.memory(thread, address, buffer)?;
-            let read = &buffer[..read];
+            let read = self.memory(thread, address, &mut piece)?;
+            let read = &piece[..read];
             if let Some(end) = read.iter().position(|byte| *byte == 0) {
                 path.extend_from_slice(&read[..end]);
                 return if path.len() < LONGEST { Ok(path) } else { Err(Errno::NAMETOOLONG) };

@@ -14,12 +14,15 @@ use libc::c_int;
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use crate::guard::caller::Callers;
-use crate::guard::calls::At;
-use crate::guard::ground::{self, Zone};
-use crate::guard::identity::Identity;
+use self::path::{Through, plain, split, through};
+use crate::guard::linux::caller::Callers;
+use crate::guard::linux::calls::At;
+use crate::guard::linux::ground::{self, Zone};
+use crate::guard::linux::identity::Identity;
+use crate::guard::linux::supervisor::Shared;
 use crate::guard::request::{Found, Kind, Request, Target};
-use crate::guard::supervisor::Shared;
+
+mod path;
 
 /// Symbolic links that are followed at the end of a path, as many as the kernel follows.
 const LINKS: usize = 40;
@@ -106,26 +109,6 @@ pub(super) struct Near {
     path: Vec<u8>,
 }
 
-/// A path that leads through a process.
-#[derive(Debug, PartialEq, Eq)]
-enum Through<'p> {
-    Descriptor {
-        process: Option<u32>,
-        number: u32,
-        rest: &'p [u8],
-    },
-    Folder {
-        process: Option<u32>,
-        rest: &'p [u8],
-    },
-    Root {
-        process: Option<u32>,
-        rest: &'p [u8],
-    },
-    /// Something else of a process.
-    Else,
-}
-
 impl Locator<'_> {
     /// Finds the entry that a path names.
     pub(super) fn place(
@@ -156,11 +139,7 @@ impl Locator<'_> {
                     if rest.is_empty() {
                         return self.pin_of(owned(start)?).map(Spot::Pin);
                     }
-                    let parent = split(rest).0;
-                    let folder =
-                        if parent.is_empty() { start } else { self.folder(&start, parent, ways)? };
-                    let path = self.shared.path_of(&folder)?;
-                    (folder, path)
+                    self.folder(start, split(rest).0, ways)?
                 }
             };
             if matches!(name, b"" | b"." | b"..") {
@@ -265,7 +244,7 @@ impl Locator<'_> {
         if lost && pin.zone != Zone::Native && !pin.still(self.shared) {
             return Err(Errno::BUSY.into());
         }
-        if pin.zone == Zone::Outside && pin.found.links > 0 && !pin.still(self.shared) {
+        if pin.zone == Zone::Outside && !pin.still(self.shared) {
             return Err(Stop::Continue);
         }
         Ok(pin)
@@ -327,8 +306,26 @@ impl Locator<'_> {
         if self.shared.waits(self.id) { Ok(()) } else { Err(Stop::Continue) }
     }
 
-    fn folder(&self, start: &OwnedFd, path: &[u8], ways: ResolveFlags) -> Result<Folder, Stop> {
-        self.open(start, path, OFlags::PATH | OFlags::DIRECTORY, ways).map(Arc::new)
+    /// The folder that a path leads to, and the folder's own path.
+    fn folder(
+        &self,
+        start: Folder,
+        path: &[u8],
+        ways: ResolveFlags,
+    ) -> Result<(Folder, Vec<u8>), Stop> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        // A path from the root on which no link is met is the folder's own; asking the kernel for
+        // that one costs as much as the rest of the search.
+        let from_root = ways.is_empty() && Arc::ptr_eq(&start, &self.shared.root);
+        if let Some(own) = plain(path).filter(|_| from_root)
+            && let Ok(folder) = self.open(&start, path, flags, ResolveFlags::NO_SYMLINKS)
+        {
+            return Ok((Arc::new(folder), own.to_vec()));
+        }
+        let folder =
+            if path.is_empty() { start } else { Arc::new(self.open(&start, path, flags, ways)?) };
+        let own = self.shared.path_of(&folder)?;
+        Ok((folder, own))
     }
 
     fn open(
@@ -360,9 +357,21 @@ impl Locator<'_> {
     }
 }
 
-impl Place {
+/// Something that was found and may have changed since.
+pub(super) trait Remains {
+    /// Whether it is still what it was.
+    fn still(&self, shared: &Shared) -> bool;
+}
+
+impl<A: Remains, B: Remains> Remains for (&A, &B) {
+    fn still(&self, shared: &Shared) -> bool {
+        self.0.still(shared) && self.1.still(shared)
+    }
+}
+
+impl Remains for Place {
     /// Whether the folder still has its path and the entry still is what it was.
-    pub(super) fn still(&self, shared: &Shared) -> bool {
+    fn still(&self, shared: &Shared) -> bool {
         let bare = self.name.to_bytes();
         let bare = bare.strip_suffix(b"/").unwrap_or(bare);
         let Ok(bare) = CString::new(bare) else { return false };
@@ -374,7 +383,9 @@ impl Place {
         shared.path_of(&self.folder).is_ok_and(|path| path == self.folder_path)
             && found(&self.folder, &bare).is_ok_and(same)
     }
+}
 
+impl Place {
     /// The entry for a question, if it is one of the workspace.
     pub(super) fn target(&self) -> Option<Target> {
         target(&self.zone, self.found)
@@ -387,14 +398,18 @@ impl Place {
     }
 }
 
-impl Pin {
-    /// Whether its path still leads to it.
-    pub(super) fn still(&self, shared: &Shared) -> bool {
-        shared.path_of(&self.file).is_ok_and(|path| path == self.path)
-            && fs::statat(CWD, &self.path[..], AtFlags::SYMLINK_NOFOLLOW)
+impl Remains for Pin {
+    /// Whether its path still leads to it; without a name it stays what it is.
+    fn still(&self, shared: &Shared) -> bool {
+        let leads = || {
+            fs::statat(CWD, &self.path[..], AtFlags::SYMLINK_NOFOLLOW)
                 .is_ok_and(|stat| identity(&describe(&stat)) == identity(&self.found))
+        };
+        self.nameless() || shared.path_of(&self.file).is_ok_and(|path| path == self.path) && leads()
     }
+}
 
+impl Pin {
     pub(super) fn target(&self) -> Option<Target> {
         target(&self.zone, Some(self.found))
     }
@@ -411,7 +426,7 @@ impl Pin {
 
     /// A path of ours that leads to it.
     pub(super) fn through(&self) -> String {
-        super::request::through(self.file.as_fd())
+        crate::guard::request::through(self.file.as_fd())
     }
 }
 
@@ -485,97 +500,5 @@ fn descriptor(number: i32) -> Result<String, Stop> {
         libc::AT_FDCWD => Ok("cwd".to_owned()),
         0.. => Ok(format!("fd/{number}")),
         _ => Err(Errno::BADF.into()),
-    }
-}
-
-/// Folder, last name, and whether slashes follow it.
-fn split(path: &[u8]) -> (&[u8], &[u8], bool) {
-    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
-    let (bare, slashes) = (&path[..end], end < path.len());
-    match bare.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (&bare[..=at], &bare[at + 1..], slashes),
-        None => (&bare[..0], bare, slashes),
-    }
-}
-
-/// Whether a path leads through a process, and where.
-fn through(path: &[u8]) -> Option<Through<'_>> {
-    let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<u32>().ok();
-    match path {
-        b"/dev/stdin" => return Some(open_file(None, b"0", &[])),
-        b"/dev/stdout" => return Some(open_file(None, b"1", &[])),
-        b"/dev/stderr" => return Some(open_file(None, b"2", &[])),
-        _ => {}
-    }
-    if let Some(rest) = path.strip_prefix(b"/dev/fd/") {
-        let (word, rest) = word(rest);
-        return Some(open_file(None, word, rest));
-    }
-    let (who, mut rest) = word(path.strip_prefix(b"/proc/")?);
-    let mut process = match who {
-        b"self" | b"thread-self" => None,
-        who => Some(number(who)?),
-    };
-    let (mut what, mut after) = word(rest);
-    if what == b"task" {
-        let thread;
-        (thread, rest) = word(after);
-        process = Some(number(thread)?);
-        (what, after) = word(rest);
-    }
-    Some(match what {
-        b"fd" if !after.is_empty() => {
-            let (word, rest) = word(after);
-            open_file(process, word, rest)
-        }
-        b"cwd" if !after.is_empty() => Through::Folder { process, rest: after },
-        b"root" if !after.is_empty() => Through::Root { process, rest: after },
-        _ => Through::Else,
-    })
-}
-
-fn open_file<'p>(process: Option<u32>, word: &[u8], rest: &'p [u8]) -> Through<'p> {
-    match std::str::from_utf8(word).ok().and_then(|word| word.parse().ok()) {
-        Some(number) => Through::Descriptor { process, number, rest },
-        None => Through::Else,
-    }
-}
-
-/// The first name and what follows its slashes.
-fn word(path: &[u8]) -> (&[u8], &[u8]) {
-    let end = path.iter().position(|byte| *byte == b'/').unwrap_or(path.len());
-    let rest = &path[end..];
-    let slashes = rest.iter().take_while(|byte| **byte == b'/').count();
-    (&path[..end], &rest[slashes..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_split_as_the_kernel_does() {
-        assert_eq!(split(b"a"), (&b""[..], &b"a"[..], false));
-        assert_eq!(split(b"/a"), (&b"/"[..], &b"a"[..], false));
-        assert_eq!(split(b"a/b//"), (&b"a/"[..], &b"b"[..], true));
-        assert_eq!(split(b"//"), (&b""[..], &b""[..], true));
-    }
-
-    #[test]
-    fn paths_through_a_process_are_told() {
-        let file = |process, number, rest: &'static [u8]| {
-            Some(Through::Descriptor { process, number, rest })
-        };
-        assert_eq!(through(b"/proc/self/fd/14/new.rs"), file(None, 14, b"new.rs"));
-        assert_eq!(through(b"/proc/thread-self/fd/3"), file(None, 3, b""));
-        assert_eq!(through(b"/proc/77/fd/3//a/b"), file(Some(77), 3, b"a/b"));
-        assert_eq!(through(b"/proc/self/task/8/fd/3"), file(Some(8), 3, b""));
-        assert_eq!(through(b"/dev/fd/1"), file(None, 1, b""));
-        assert_eq!(through(b"/dev/stderr"), file(None, 2, b""));
-        let folder = Through::Folder { process: None, rest: b"x" };
-        assert_eq!(through(b"/proc/self/cwd/x"), Some(folder));
-        assert_eq!(through(b"/proc/self/oom_score_adj"), Some(Through::Else));
-        assert_eq!(through(b"/proc/sys/x"), None);
-        assert_eq!(through(b"/home/x"), None);
     }
 }

@@ -10,9 +10,9 @@ use rustix::fs::{self, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::{Done, Job, Performer, Verdict, Wish, bare, masked};
-use crate::guard::calls::At;
-use crate::guard::ground::Zone;
-use crate::guard::locate::{Last, Pin, Place, Spot, Stop, memory};
+use crate::guard::linux::calls::At;
+use crate::guard::linux::lent::{Lent, lend};
+use crate::guard::linux::locate::{Last, Pin, Place, Spot, Stop, memory};
 use crate::guard::request::{Found, Kind, Op, Open};
 
 /// The size of `struct open_how` that we know.
@@ -87,9 +87,15 @@ impl Way {
         Mode::from_raw_mode(u32::try_from(self.mode & 0o7777).unwrap_or(0))
     }
 
-    fn give(self, file: OwnedFd, mode: u32) -> Verdict {
-        let close_on_exec = self.has(OFlags::CLOEXEC);
-        Verdict::File { file, close_on_exec, runnable: mode & 0o111 != 0 }
+    /// To be called before the file is opened. As long as ours is open too, a program cannot be run
+    /// and a pipe has one more writer: its reader would find somebody there and then nobody. Other
+    /// files do not care; to become programs they must pass this door again.
+    fn lend(kind: Kind, mode: u32) -> Option<Lent> {
+        (kind != Kind::File || mode & 0o111 != 0).then(lend)
+    }
+
+    fn give(self, file: OwnedFd, lent: Option<Lent>) -> Verdict {
+        Verdict::File { file, close_on_exec: self.has(OFlags::CLOEXEC), lent }
     }
 }
 
@@ -152,7 +158,7 @@ impl Performer {
         match self.find(job, |l| l.place(at, path, last, ways))? {
             Spot::Pin(pin) => self.reopen(job, &pin, way),
             Spot::Place(place) => {
-                if matches!(place.zone, Zone::Native | Zone::Protected) {
+                if place.zone.kernel_decides() {
                     return Ok(Verdict::Continue);
                 }
                 match place.found {
@@ -172,28 +178,21 @@ impl Performer {
         }
         let mask = self.callers.mask(job.thread)?;
         let class = if way.exclusive() { Open::CreateNew } else { Open::Create };
-        let op = Op::Open(class);
-        let wish = place.target().map(|target| Wish { op, target, victim: None });
         let flags = way.flags | OFlags::EXCL | OFlags::CLOEXEC;
-        self.settle(
-            job,
-            wish,
-            true,
-            |shared| place.still(shared),
-            || {
-                let open = || exactly(place, flags, way.mode());
-                match masked(Some(mask), open) {
-                    Ok(file) => Ok(way.give(file, way.mode().as_raw_mode())),
-                    Err(Errno::EXIST) if !way.exclusive() => Err(Stop::Again),
-                    Err(error) => Err(error.into()),
-                }
-            },
-        )
+        self.settle(job, place.wish(Op::Open(class)), place, || {
+            let lent = Way::lend(Kind::File, way.mode().as_raw_mode());
+            let open = || exactly(place, flags, way.mode());
+            match masked(Some(mask), open) {
+                Ok(file) => Ok(way.give(file, lent)),
+                Err(Errno::EXIST) if !way.exclusive() => Err(Stop::Again),
+                Err(error) => Err(error.into()),
+            }
+        })
     }
 
     fn open_existing(&mut self, job: &mut Job, place: &Place, found: Found, way: Way) -> Done {
         let open = || {
-            let done = at_once(way, found.mode, |flags| exactly(place, flags, Mode::empty()));
+            let done = at_once(way, &found, |flags| exactly(place, flags, Mode::empty()));
             match done {
                 Err(Stop::Fail(Errno::NOENT)) => Err(Stop::Again),
                 done => done,
@@ -203,21 +202,11 @@ impl Performer {
             // It fails, unless the answer takes so long that the file is gone by then.
             let op = Op::Open(Open::CreateNew);
             let wish = place.target().map(|target| Wish { op, target, victim: None });
-            return self.settle(
-                job,
-                wish,
-                false,
-                |shared| place.still(shared),
-                || Err(Errno::EXIST.into()),
-            );
+            return self.settle(job, wish, place, || Err(Errno::EXIST.into()));
         }
         match found.kind {
             Kind::File if way.reads_only() => self.act(job, open),
-            Kind::File => {
-                let (op, victim) = (Op::Open(way.class()), place.victim());
-                let wish = place.target().map(|target| Wish { op, target, victim });
-                self.settle(job, wish, false, |shared| place.still(shared), open)
-            }
+            Kind::File => self.settle(job, place.wish(Op::Open(way.class())), place, open),
             Kind::Folder => Err(Errno::ISDIR.into()),
             Kind::Symlink => Err(Errno::LOOP.into()),
             // The wall does not stand before readers, and they may wait.
@@ -229,21 +218,21 @@ impl Performer {
 
     /// Opens anew what the caller has open: the file itself, whatever its name is by now.
     fn reopen(&mut self, job: &mut Job, pin: &Pin, way: Way) -> Done {
-        if matches!(pin.zone, Zone::Native | Zone::Protected) {
+        if pin.zone.kernel_decides() {
             return Ok(Verdict::Continue);
         }
         if way.exclusive() {
             return Err(Errno::EXIST.into());
         }
         let open = || {
-            at_once(way, pin.found.mode, |flags| {
+            at_once(way, &pin.found, |flags| {
                 fs::open(pin.through(), flags.difference(OFlags::NOFOLLOW), Mode::empty())
             })
         };
         match pin.found.kind {
             Kind::File => {
                 let wish = if way.reads_only() { None } else { pin.wish(Op::Open(way.class())) };
-                self.settle(job, wish, false, |shared| pin.still(shared), open)
+                self.settle(job, wish, pin, open)
             }
             Kind::Folder => Err(Errno::ISDIR.into()),
             Kind::Pipe if way.reads_only() => Ok(Verdict::Continue),
@@ -257,14 +246,15 @@ impl Performer {
         let folder = self.find(job, |l| l.pin(at, path, Last::Follow))?;
         // The file would be *below* this folder.
         let zone = self.find(job, |l| Ok(l.zone(&folder.below(b"x"))))?;
-        if matches!(zone, Zone::Native | Zone::Protected) {
+        if zone.kernel_decides() {
             return Ok(Verdict::Continue);
         }
         let mask = self.callers.mask(job.thread)?;
         self.act(job, || {
+            let lent = Way::lend(Kind::File, way.mode().as_raw_mode());
             let flags = way.flags | OFlags::CLOEXEC;
             let file = masked(Some(mask), || fs::openat(&folder.file, ".", flags, way.mode()))?;
-            Ok(way.give(file, way.mode().as_raw_mode()))
+            Ok(way.give(file, lent))
         })
     }
 }
@@ -281,15 +271,20 @@ fn makes(flags: OFlags) -> bool {
 
 /// Opens something without waiting: for the other end of a pipe, or for somebody who holds a lease
 /// on a file. Waiting is done elsewhere, by trying again.
-fn at_once(way: Way, mode: u32, open: impl FnOnce(OFlags) -> rustix::io::Result<OwnedFd>) -> Done {
+fn at_once(
+    way: Way,
+    found: &Found,
+    open: impl FnOnce(OFlags) -> rustix::io::Result<OwnedFd>,
+) -> Done {
     let waits = !way.has(OFlags::NONBLOCK);
+    let lent = Way::lend(found.kind, found.mode);
     match open(way.existing() | OFlags::NONBLOCK) {
         Ok(file) => {
             if waits {
-                let flags = fs::fcntl_getfl(&file)?;
-                fs::fcntl_setfl(&file, flags.difference(OFlags::NONBLOCK))?;
+                // All that can be changed stays as it was opened, but for this flag.
+                fs::fcntl_setfl(&file, way.existing())?;
             }
-            Ok(way.give(file, mode))
+            Ok(way.give(file, lent))
         }
         Err(Errno::NXIO | Errno::AGAIN) if waits => Err(Stop::AwaitOther),
         Err(error) => Err(error.into()),

@@ -10,7 +10,7 @@
 
 use libc::{c_long, sock_filter};
 
-use crate::guard::calls;
+use crate::guard::linux::calls;
 
 /// Size and place of what a filter may look at (`struct seccomp_data`).
 const NUMBER: u32 = 0;

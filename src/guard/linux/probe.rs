@@ -15,8 +15,8 @@ use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use crate::guard::fence::{self, Fence};
-use crate::guard::ground::Workspace;
+use crate::guard::linux::fence::{self, Fence};
+use crate::guard::linux::ground::Workspace;
 use crate::guard::request::{Answer, Arbitrate, Request};
 use crate::guard::{FenceError, Level, Reason};
 

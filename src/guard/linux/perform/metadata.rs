@@ -8,9 +8,9 @@ use rustix::fs::{self, AtFlags, CWD, Gid, Mode, Timespec, Timestamps, Uid, Xattr
 use rustix::io::Errno;
 
 use super::{DONE, Done, Job, Performer};
-use crate::guard::calls::{Change, Object};
-use crate::guard::ground::Zone;
-use crate::guard::locate::{Last, Stop, memory};
+use crate::guard::linux::calls::{Change, Object};
+use crate::guard::linux::ground::Zone;
+use crate::guard::linux::locate::{Last, Pin, Stop, memory};
 use crate::guard::request::{Metadata, Op};
 
 /// Kernel limits of an attribute's name and value.
@@ -26,6 +26,22 @@ enum Prepared {
     Times(Timestamps),
     Set(Vec<u8>, Vec<u8>, XattrFlags),
     Remove(Vec<u8>),
+}
+
+impl Prepared {
+    fn make(self, pin: &Pin) -> rustix::io::Result<()> {
+        let file = pin.through();
+        let file = file.as_str();
+        match self {
+            Self::Mode(mode) => fs::chmod(file, mode),
+            Self::Owner(user, group) => {
+                fs::chownat(&pin.file, "", user, group, AtFlags::EMPTY_PATH)
+            }
+            Self::Times(times) => fs::utimensat(CWD, file, &times, AtFlags::empty()),
+            Self::Set(name, value, flags) => fs::setxattr(file, &name[..], &value, flags),
+            Self::Remove(name) => fs::removexattr(file, &name[..]),
+        }
+    }
 }
 
 impl Performer {
@@ -57,29 +73,10 @@ impl Performer {
         if pin.zone == Zone::Protected {
             return Err(Errno::ACCESS.into());
         }
-        let wish = pin.wish(Op::Metadata(kind));
-        self.settle(
-            job,
-            wish,
-            false,
-            |shared| pin.still(shared),
-            || {
-                let file = pin.through();
-                let file = file.as_str();
-                match prepared {
-                    Prepared::Mode(mode) => fs::chmod(file, mode)?,
-                    Prepared::Owner(user, group) => {
-                        fs::chownat(&pin.file, "", user, group, AtFlags::EMPTY_PATH)?;
-                    }
-                    Prepared::Times(times) => fs::utimensat(CWD, file, &times, AtFlags::empty())?,
-                    Prepared::Set(name, value, flags) => {
-                        fs::setxattr(file, &name[..], &value, flags)?;
-                    }
-                    Prepared::Remove(name) => fs::removexattr(file, &name[..])?,
-                }
-                Ok(DONE)
-            },
-        )
+        self.settle(job, pin.wish(Op::Metadata(kind)), &pin, || {
+            prepared.make(&pin)?;
+            Ok(DONE)
+        })
     }
 
     fn prepare(&mut self, job: &Job, change: Change) -> Result<Prepared, Stop> {

@@ -14,8 +14,8 @@ use std::path::Path;
 use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Result;
 
-use crate::guard::ground::{Cover, Workspace};
-use crate::guard::kernel::{self, Handled};
+use crate::guard::linux::ground::{Cover, Workspace};
+use crate::guard::linux::kernel::{self, Handled};
 
 /// The first version that knows `truncate`.
 pub(super) const NEEDED: u32 = 3;

@@ -56,11 +56,19 @@ fn owned(result: c_long) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// A request that was interrupted is made again: nothing has happened then.
 fn control<T>(fd: BorrowedFd<'_>, request: c_ulong, value: &mut T) -> Result<c_int> {
-    // SAFETY: each caller passes the structure that belongs to the request, and the kernel writes
-    // no more than its size, which is part of the request's number.
-    let result = unsafe { libc::ioctl(fd.as_raw_fd(), request as _, std::ptr::from_mut(value)) };
-    if result < 0 { Err(last_error()) } else { Ok(result) }
+    loop {
+        // SAFETY: each caller passes the structure that belongs to the request, and the kernel
+        // writes no more than its size, which is part of the request's number.
+        let result =
+            unsafe { libc::ioctl(fd.as_raw_fd(), request as _, std::ptr::from_mut(value)) };
+        match check(c_long::from(result)) {
+            Ok(_) => return Ok(result),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Waits for the next call.
@@ -159,16 +167,25 @@ pub(super) fn no_new_privileges() -> Result<()> {
     check(c_long::from(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })).map(drop)
 }
 
-/// Reads memory of another process; may read less than asked for.
+/// The smallest page of memory: what is on one is readable as a whole or not at all.
+const PAGE: usize = 4096;
+
+/// Reads memory of another process; may read less than asked for. The end of a page is also the
+/// end of what must be readable at once, so the next one may be missing.
 pub(super) fn read_memory(thread: u32, address: u64, buffer: &mut [u8]) -> Result<usize> {
     let local =
         libc::iovec { iov_base: buffer.as_mut_ptr().cast::<c_void>(), iov_len: buffer.len() };
     let address = usize::try_from(address).map_err(|_| Errno::FAULT)?;
-    let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: buffer.len() };
+    let first = buffer.len().min(PAGE - address % PAGE);
+    let part = |from: usize, length| libc::iovec {
+        iov_base: address.wrapping_add(from) as *mut c_void,
+        iov_len: length,
+    };
+    let remote = [part(0, first), part(first, buffer.len() - first)];
     let pid = libc::pid_t::try_from(thread).map_err(|_| Errno::SRCH)?;
-    // SAFETY: the local buffer is ours for writing; the remote address is only looked at by the
-    // kernel, which checks it.
-    let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
+    // SAFETY: the local buffer is ours for writing; the remote addresses are only looked at by the
+    // kernel, which checks them.
+    let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, remote.as_ptr(), 2, 0) };
     usize::try_from(read).map_err(|_| last_error())
 }
 
@@ -177,6 +194,19 @@ pub(super) fn own_file_mask() -> Result<()> {
     // SAFETY: only the sharing of working folder, root and mask ends, and with it nothing that
     // other threads rely on: they never change what this thread sees, nor this one what they see.
     check(c_long::from(unsafe { libc::unshare(libc::CLONE_FS) })).map(drop)
+}
+
+/// Leaves all signals to other threads. One that came while a caller takes its descriptor would
+/// let that caller go on without it.
+pub(super) fn no_signals() -> Result<()> {
+    let mut all = MaybeUninit::uninit();
+    // SAFETY: the first call fills the whole set, the second reads it; only this thread's mask
+    // changes.
+    let result = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut())
+    };
+    if result == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(result)) }
 }
 
 /// The capabilities of the calling thread as the kernel wants and gives them.

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use rustix::io::{Errno, Result};
 
-use crate::guard::kernel;
+use crate::guard::linux::kernel;
 
 /// As whom a thread touches files.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,14 +16,15 @@ use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::umask;
 
-use crate::guard::caller::Callers;
-use crate::guard::calls::{At, Call};
-use crate::guard::ground::Zone;
-use crate::guard::identity::Identity;
-use crate::guard::kernel;
-use crate::guard::locate::{Last, Locator, Pin, Place, Stop, memory};
-use crate::guard::request::{Answer, Kind, Op, Outcome, Renaming, Request, Target, Victim};
-use crate::guard::supervisor::Shared;
+use crate::guard::linux::caller::Callers;
+use crate::guard::linux::calls::{At, Call};
+use crate::guard::linux::ground::Zone;
+use crate::guard::linux::identity::Identity;
+use crate::guard::linux::kernel;
+use crate::guard::linux::lent::Lent;
+use crate::guard::linux::locate::{Last, Locator, Pin, Place, Remains, Spot, Stop, memory};
+use crate::guard::linux::supervisor::Shared;
+use crate::guard::request::{Answer, Kind, Op, Open, Outcome, Renaming, Request, Target, Victim};
 
 mod metadata;
 mod opening;
@@ -51,8 +52,8 @@ pub(super) enum Verdict {
     Value(i64),
     /// It fails.
     Fail(Errno),
-    /// It returns this file.
-    File { file: OwnedFd, close_on_exec: bool, runnable: bool },
+    /// It returns this file. If it is lent, nobody may meet ours once the caller goes on.
+    File { file: OwnedFd, close_on_exec: bool, lent: Option<Lent> },
     /// It waits until somebody is woken.
     Park(Box<Request>),
     /// It waits for another process.
@@ -80,8 +81,9 @@ type Done = Result<Verdict, Stop>;
 const DONE: Verdict = Verdict::Value(0);
 
 impl Performer {
-    /// For one thread, which gets a working folder and a mask of its own.
+    /// For one thread, which gets a working folder and a mask of its own, and no signals.
     pub(super) fn new(shared: Arc<Shared>) -> rustix::io::Result<Self> {
+        kernel::no_signals()?;
         kernel::own_file_mask()?;
         Ok(Self { shared, callers: Callers::default(), own: Identity::own()?, seen: 0 })
     }
@@ -119,8 +121,8 @@ impl Performer {
             Call::Open2 { at, how, size } => self.open2(job, at, how, size),
             Call::Truncate { path, length } => self.truncate(job, path, length),
             Call::Rename { from, to, flags } => self.rename(job, from, to, flags),
-            Call::Unlink { at } => self.unlink(job, at),
-            Call::Rmdir { at } => self.rmdir(job, at),
+            Call::Unlink { at } => self.remove(job, at, AtFlags::empty()),
+            Call::Rmdir { at } => self.remove(job, at, AtFlags::REMOVEDIR),
             Call::Link { from, to, flags } => self.link(job, from, to, flags),
             Call::Symlink { text, at } => self.symlink(job, text, at),
             Call::Mkdir { at, mode } => self.mkdir(job, at, mode),
@@ -174,14 +176,12 @@ impl Performer {
         Ok(Identity::other(job.thread, &self.own)?)
     }
 
-    /// Asks, looks again, and acts. `still` tells whether what was found is still so; `names`
-    /// whether the act changes what a name means.
+    /// Asks, looks again whether what was found remains, and acts.
     fn settle(
         &mut self,
         job: &mut Job,
         wish: Option<Wish<'_>>,
-        names: bool,
-        still: impl FnOnce(&Shared) -> bool,
+        found: &impl Remains,
         act: impl FnOnce() -> Done,
     ) -> Done {
         let Some(Wish { op, target, victim }) = wish else { return self.act(job, act) };
@@ -201,7 +201,7 @@ impl Performer {
             Answer::Park => return Err(Stop::Park(Box::new(request))),
             Answer::Allow => job.parked = None,
         }
-        let moved = self.shared.workspace.changes() != self.seen && !still(&self.shared);
+        let moved = self.shared.workspace.changes() != self.seen && !found.still(&self.shared);
         // Somebody who has waited may have died meanwhile.
         if moved || !waited.is_zero() && !self.shared.waits(id) {
             let outcome = if moved { Outcome::Superseded } else { Outcome::Gone };
@@ -214,7 +214,7 @@ impl Performer {
             self.shared.done(&request, Outcome::Failed(error));
             return Err(Stop::Fail(error));
         }
-        if names {
+        if changes_names(&request.op) {
             self.shared.workspace.change();
         }
         let done = self.act(job, act);
@@ -273,8 +273,7 @@ impl Performer {
             victim: if exchange { None } else { to.victim() },
         });
         let flags = RenameFlags::from_bits_retain(flags);
-        let still = |shared: &Shared| from.still(shared) && to.still(shared);
-        self.settle(job, wish, true, still, || {
+        self.settle(job, wish, &(&from, &to), || {
             fs::renameat_with(&from.folder, &from.name, &to.folder, &to.name, flags)?;
             Ok(DONE)
         })
@@ -296,54 +295,26 @@ impl Performer {
         }
     }
 
-    fn unlink(&mut self, job: &mut Job, at: At) -> Done {
+    /// Removes a folder (`REMOVEDIR`), or anything else.
+    fn remove(&mut self, job: &mut Job, at: At, what: AtFlags) -> Done {
         let place = self.find(job, |l| l.entry(at, Last::Keep))?;
-        if matches!(place.zone, Zone::Native | Zone::Protected) {
+        if place.zone.kernel_decides() {
             return Ok(Verdict::Continue);
         }
-        match place.found {
-            None => return Err(Errno::NOENT.into()),
-            Some(found) if found.kind == Kind::Folder => return Err(Errno::ISDIR.into()),
-            Some(_) => {}
-        }
-        let victim = place.victim();
-        let wish = place.target().map(|target| Wish { op: Op::Unlink, target, victim });
-        self.settle(
-            job,
-            wish,
-            true,
-            |shared| place.still(shared),
-            || {
-                fs::unlinkat(&place.folder, &place.name, AtFlags::empty())?;
-                Ok(DONE)
-            },
-        )
-    }
-
-    fn rmdir(&mut self, job: &mut Job, at: At) -> Done {
-        let place = self.find(job, |l| l.entry(at, Last::Keep))?;
-        if matches!(place.zone, Zone::Native | Zone::Protected) {
-            return Ok(Verdict::Continue);
-        }
-        match place.found {
-            None => return Err(Errno::NOENT.into()),
-            Some(found) if found.kind != Kind::Folder => return Err(Errno::NOTDIR.into()),
-            Some(_) => {}
-        }
-        if self.shared.workspace.holds_wall(&place.full()) {
-            return Err(Errno::BUSY.into());
-        }
-        let wish = place.target().map(|target| Wish { op: Op::Rmdir, target, victim: None });
-        self.settle(
-            job,
-            wish,
-            true,
-            |shared| place.still(shared),
-            || {
-                fs::unlinkat(&place.folder, &place.name, AtFlags::REMOVEDIR)?;
-                Ok(DONE)
-            },
-        )
+        let Some(found) = place.found else { return Err(Errno::NOENT.into()) };
+        let op = match (what.contains(AtFlags::REMOVEDIR), found.kind == Kind::Folder) {
+            (false, true) => return Err(Errno::ISDIR.into()),
+            (true, false) => return Err(Errno::NOTDIR.into()),
+            (true, true) if self.shared.workspace.holds_wall(&place.full()) => {
+                return Err(Errno::BUSY.into());
+            }
+            (true, true) => Op::Rmdir,
+            (false, false) => Op::Unlink,
+        };
+        self.settle(job, place.wish(op), &place, || {
+            fs::unlinkat(&place.folder, &place.name, what)?;
+            Ok(DONE)
+        })
     }
 
     fn link(&mut self, job: &mut Job, from: At, to: At, flags: u64) -> Done {
@@ -379,8 +350,7 @@ impl Performer {
         let old = if from.nameless() { None } else { from.target() };
         let wish =
             to.target().map(|target| Wish { op: Op::Link { from: old }, target, victim: None });
-        let still = |shared: &Shared| (from.nameless() || from.still(shared)) && to.still(shared);
-        self.settle(job, wish, true, still, || {
+        self.settle(job, wish, &(&from, &to), || {
             fs::linkat(CWD, from.through(), &to.folder, &to.name, AtFlags::SYMLINK_FOLLOW)?;
             Ok(DONE)
         })
@@ -396,23 +366,16 @@ impl Performer {
         make: impl FnOnce(&Place) -> rustix::io::Result<()>,
     ) -> Done {
         let place = self.find(job, |l| l.entry(at, Last::Keep))?;
-        if matches!(place.zone, Zone::Native | Zone::Protected) {
+        if place.zone.kernel_decides() {
             return Ok(Verdict::Continue);
         }
         if place.found.is_some() {
             return Err(Errno::EXIST.into());
         }
-        let wish = place.target().map(|target| Wish { op, target, victim: None });
-        self.settle(
-            job,
-            wish,
-            true,
-            |shared| place.still(shared),
-            || {
-                masked(mask, || make(&place))?;
-                Ok(DONE)
-            },
-        )
+        self.settle(job, place.wish(op), &place, || {
+            masked(mask, || make(&place))?;
+            Ok(DONE)
+        })
     }
 
     fn symlink(&mut self, job: &mut Job, text: u64, at: At) -> Done {
@@ -460,7 +423,7 @@ impl Performer {
         let path = self.callers.path(job.thread, path).map_err(memory)?;
         let at = At { folder: libc::AT_FDCWD, path: 0 };
         let pin = self.find(job, |l| l.pin(at, &path, Last::Follow))?;
-        if matches!(pin.zone, Zone::Native | Zone::Protected) {
+        if pin.zone.kernel_decides() {
             return Ok(Verdict::Continue);
         }
         match pin.found.kind {
@@ -468,19 +431,12 @@ impl Performer {
             Kind::Folder => return Err(Errno::ISDIR.into()),
             Kind::Symlink | Kind::Pipe | Kind::Other => return Err(Errno::INVAL.into()),
         }
-        let wish = pin.wish(Op::Truncate);
-        self.settle(
-            job,
-            wish,
-            false,
-            |shared| pin.still(shared),
-            || {
-                let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-                let file = fs::open(pin.through(), flags, Mode::empty())?;
-                fs::ftruncate(&file, length)?;
-                Ok(DONE)
-            },
-        )
+        self.settle(job, pin.wish(Op::Truncate), &pin, || {
+            let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+            let file = fs::open(pin.through(), flags, Mode::empty())?;
+            fs::ftruncate(&file, length)?;
+            Ok(DONE)
+        })
     }
 
     /// A socket with a name overwrites nothing, so once it is allowed the kernel may make it.
@@ -501,8 +457,8 @@ impl Performer {
         let (path, at) = (name[..end].to_vec(), At { folder: libc::AT_FDCWD, path: 0 });
         let place = self.find(job, |l| {
             match l.place(at, path, Last::Keep, fs::ResolveFlags::empty())? {
-                super::locate::Spot::Place(place) => Ok(place),
-                super::locate::Spot::Pin(_) => Err(Stop::Continue),
+                Spot::Place(place) => Ok(place),
+                Spot::Pin(_) => Err(Stop::Continue),
             }
         })?;
         if place.zone == Zone::Protected {
@@ -510,7 +466,7 @@ impl Performer {
         }
         let target = place.target().filter(|target| target.found.is_none());
         let wish = target.map(|target| Wish { op: Op::Bind, target, victim: None });
-        self.settle(job, wish, true, |shared| place.still(shared), || Ok(Verdict::Continue))
+        self.settle(job, wish, &place, || Ok(Verdict::Continue))
     }
 }
 
@@ -520,6 +476,11 @@ impl Place {
         let file = self.found.is_some_and(|found| found.kind == Kind::File);
         file.then(|| Victim::Entry { folder: self.folder.as_fd(), name: &self.name })
     }
+
+    /// A wish about this entry; none if nobody needs to be asked.
+    fn wish(&self, op: Op) -> Option<Wish<'_>> {
+        self.target().map(|target| Wish { op, target, victim: self.victim() })
+    }
 }
 
 impl Pin {
@@ -528,6 +489,24 @@ impl Pin {
         let target = if self.nameless() { None } else { self.target() }?;
         let file = self.found.kind == Kind::File;
         Some(Wish { op, target, victim: file.then(|| Victim::File(self.file.as_fd())) })
+    }
+}
+
+/// Whether afterwards a name may mean something else than before.
+fn changes_names(op: &Op) -> bool {
+    match op {
+        Op::Open(Open::CreateNew | Open::Create)
+        | Op::Rename { .. }
+        | Op::Unlink
+        | Op::Rmdir
+        | Op::Link { .. }
+        | Op::Symlink
+        | Op::Mkdir
+        | Op::Mknod
+        | Op::Bind => true,
+        Op::Open(Open::Truncate | Open::Append | Open::InPlace)
+        | Op::Truncate
+        | Op::Metadata(_) => false,
     }
 }
 

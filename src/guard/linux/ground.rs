@@ -77,6 +77,11 @@ impl Zone {
     pub(super) fn inside(&self) -> bool {
         matches!(self, Self::Guarded(_))
     }
+
+    /// Whether a call is left to the kernel, which makes it or finds the wall shut.
+    pub(super) fn kernel_decides(&self) -> bool {
+        matches!(self, Self::Native | Self::Protected)
+    }
 }
 
 impl Workspace {
