@@ -265,6 +265,10 @@ impl Table {
         let note = outdated
             .then(|| format!("{} has changed since you read it: read it again.", self.path(file)));
         self.out.push(Effect::Granted { op: id, note });
+        if !self.at(file).queue.is_empty() {
+            // It has now what others wait for, and may wait for something of theirs elsewhere.
+            self.break_circles(self.owners.clan(who));
+        }
     }
 
     /// The timer of a file: for a short reservation, and for a lease that somebody waits for.

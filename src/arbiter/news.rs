@@ -5,6 +5,7 @@
 
 use super::input::Effect;
 use super::owners::{FileId, Who};
+use super::refusal::LIMIT;
 use super::table::Table;
 use crate::model::lease::{Owner, Refusal};
 use crate::model::path::WorkPath;
@@ -79,10 +80,12 @@ impl Table {
         let name = self.bare(who);
         let holder = refusal.holder.as_ref().map(|holder| format!(": {holder}"));
         let code = refusal.code.as_str().to_lowercase();
+        let text = format!("A command of yours failed here.\n{}", refusal.text);
+        let text = if text.chars().count() > LIMIT { refusal.text.clone() } else { text };
         self.tell(
             who,
             News {
-                text: format!("A command of yours failed here.\n{}", refusal.text),
+                text,
                 shown: format!(
                     "a command of {name} was refused {path} ({code}{})",
                     holder.unwrap_or_default()

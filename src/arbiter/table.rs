@@ -410,7 +410,9 @@ impl Table {
     pub(super) fn found(&mut self, by: Who, file: FileId, disk: &Disk) {
         let Some(after) = Content::of(disk) else { return };
         let slot = self.at(file);
-        if slot.disk == Some(after) || self.is_expected(file, disk) {
+        // While a process is at it, the end of that tells whose change it is.
+        let touched = !slot.touched.is_empty();
+        if touched || slot.disk == Some(after) || self.is_expected(file, disk) {
             return;
         }
         let knew = self.knew(by, file);

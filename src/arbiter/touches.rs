@@ -40,7 +40,8 @@ struct Hold {
     deed: Deed,
     /// The right of the owner's clan that stood there before.
     before: Option<Right>,
-    /// Whether the owner's session knew what was there.
+    /// What was there, as far as is known, and whether the owner's session knew it.
+    was: Option<Content>,
     knew: bool,
 }
 
@@ -220,14 +221,15 @@ impl Table {
 
     /// Gives a path to a touch.
     fn seize(&mut self, op: OpId, who: Who, file: FileId, deed: Deed) -> Hold {
-        let knew = self.at(file).disk.is_some_and(|now| self.clan_saw(who, file, now));
+        let was = self.at(file).disk;
+        let knew = was.is_some_and(|now| self.clan_saw(who, file, now));
         self.at_mut(file).touched.push(op);
         let old = self.at(file).right.clone();
         if let Some(right) = &old
             && right.state == LeaseState::Inflight
         {
             // It is what its own session is doing there; that right stays.
-            return Hold { file, deed, before: None, knew };
+            return Hold { file, deed, before: None, was, knew };
         }
         if let Some(old) = &old
             && !self.same_clan(old.who, who)
@@ -239,7 +241,7 @@ impl Table {
         self.arm(file);
         self.announce(file);
         let before = old.filter(|old| self.same_clan(old.who, who));
-        Hold { file, deed, before, knew }
+        Hold { file, deed, before, was, knew }
     }
 
     fn right_of_touch_by(&self, op: OpId, who: Who) -> Option<Right> {
@@ -356,13 +358,14 @@ impl Table {
         self.let_go(op, file, next);
     }
 
-    /// What a file became by a touch; whether that is news.
+    /// What a file became by a touch; whether it has changed.
     fn took_place(&mut self, file: FileId, who: Who, hold: &Hold, after: Content) -> bool {
-        let before = self.at(file).disk;
-        if before == Some(after) || (before.is_none() && after == Content::Absent) {
+        if hold.was == Some(after) || (hold.was.is_none() && after == Content::Absent) {
             return false;
         }
-        self.changed(file, who, after, None);
+        if self.at(file).disk != Some(after) {
+            self.changed(file, who, after, None);
+        }
         match (after, hold.deed) {
             (Content::Is(_), Deed::Alter) if !hold.knew => {
                 // What it knew before is what it still has to be shown the difference to.

@@ -12,7 +12,7 @@ use super::run::{Engine, Parts};
 use super::state::Setup;
 use super::update::decisions::BEHIND;
 use crate::agent::process;
-use crate::arbiter::{Observation, Rows, Seen, Settings, Table, restore};
+use crate::arbiter::{Observation, Rows, Seen, Settings, Table, WriterRow, restore};
 use crate::config;
 use crate::history::Store;
 use crate::history::record::{LeaseRow, Process, Record};
@@ -23,6 +23,9 @@ use crate::model::time::Mono;
 
 /// What agents are told about the tree that they share.
 const SHARED_TREE: &str = include_str!("../../assets/prompts/shared-tree.md");
+
+/// Of so many files it is known after a start who changed them last.
+const WRITERS: usize = 20_000;
 
 /// What an engine is started with.
 #[derive(Debug, Clone)]
@@ -161,7 +164,12 @@ fn take_over(
         let seen = Seen::parse(&row.seen)?;
         Some((row.owner, row.path, Observation { hash: row.hash, seen }))
     });
-    let rows = Rows { leases, observations: observations.collect(), writers: Vec::new() };
+    let writers = reader.last_changes(root, WRITERS)?.into_iter().map(|change| WriterRow {
+        path: change.path,
+        owner: change.owner,
+        after: change.after.map(|image| image.hash),
+    });
+    let rows = Rows { leases, observations: observations.collect(), writers: writers.collect() };
     let mut table = Table::new(settings.clone());
     // What is to be done about them is known already: nothing, until they are gone.
     drop(table.restore(Mono(0), rows));
@@ -177,6 +185,8 @@ fn seed() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::record::ChangeRow;
+    use crate::model::change::Change;
     use crate::model::lease::{LeaseState, Owner};
     use crate::model::time::Wall;
 
@@ -188,9 +198,13 @@ mod tests {
 
     /// The table that is made of these rows, and the paths that are stored afterwards.
     fn taken_over(rows: Vec<LeaseRow>) -> (Table, Vec<SessionId>, Vec<String>) {
+        taken_over_from(rows.into_iter().map(Record::Lease).collect())
+    }
+
+    fn taken_over_from(records: Vec<Record>) -> (Table, Vec<SessionId>, Vec<String>) {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(&home.path().join("history.db")).unwrap();
-        store.blocking_queue(rows.into_iter().map(Record::Lease).collect()).unwrap();
+        store.blocking_queue(records).unwrap();
         store.flush().wait().unwrap();
         let (table, left) = take_over(&Settings::default(), &store, "/w").unwrap();
         store.flush().wait().unwrap();
@@ -240,6 +254,17 @@ mod tests {
         assert_eq!(left, ["s".into()]);
         assert_eq!(table.leases().map(|(path, _)| path).collect::<Vec<_>>(), ["a"]);
         assert_eq!(stored, ["a"], "the rows of the others are deleted");
+    }
+
+    #[test]
+    fn who_wrote_a_file_last_is_known_after_a_start() {
+        let path = crate::model::path::WorkPath::parse("a").unwrap();
+        let (workspace, hash) = ("/w".to_owned(), crate::model::path::Hash::of(b"x"));
+        let change = Change::of(path.clone(), agent(), None, Some(hash.into()));
+        let change = Box::new(ChangeRow { workspace, change });
+        let (table, _, _) = taken_over_from(vec![Record::Change(change)]);
+        let known = table.who_has(&Owner::User, &path);
+        assert_eq!(known.last_writer.map(|(owner, _)| owner), Some(&agent()));
     }
 
     #[test]

@@ -155,8 +155,12 @@ impl Run {
             }
             Step::Withdraw(at) => {
                 let any = [Stage::Waiting, Stage::Looking(None), Stage::Granted, Stage::Asked];
-                if let Some(op) = call(at, &any).filter(|op| !world.is_shell(*op)) {
-                    world.withdraw(op);
+                if let Some(op) = call(at, &any) {
+                    if world.is_shell(op) {
+                        world.let_go(op);
+                    } else {
+                        world.withdraw(op);
+                    }
                     self.answers.insert(op, Answer::Withdrawn);
                 }
             }

@@ -154,6 +154,8 @@ fn run(script: &str) -> (Vec<(OpId, String)>, Vec<Effect>) {
                 world.run(last.unwrap());
                 world.finish(last.unwrap());
             }
+            ["lets", "go"] => world.let_go(last.unwrap()),
+            ["is", "written"] => world.run(names.last().unwrap().0),
             ["fails"] => world.fail(last.unwrap()),
             ["is", "over"] => world.finish(last.unwrap()),
             ["is", "done", "with", at] => world.tell(Input::Done { owner: who, path: path(at) }),

@@ -444,6 +444,12 @@ impl World {
         self.tell(Input::Withdrawn { op });
     }
 
+    /// A call of a process is not carried out after all.
+    pub(super) fn let_go(&mut self, op: OpId) {
+        self.calls.remove(&op);
+        self.tell(Input::Untouched { op });
+    }
+
     pub(super) fn die(&mut self, owner: &Owner) {
         let runs = |stage| matches!(stage, Stage::Granted | Stage::Ran);
         let theirs = |call: &Call| call.owner.session() == owner.session();

@@ -123,6 +123,20 @@ impl Reader {
         })
     }
 
+    /// The last change of each file of a workspace, oldest first; of the `files` changed last.
+    pub fn last_changes(&self, workspace: &str, files: usize) -> Result<Vec<Change>, StoreError> {
+        self.done(|reader| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM changes WHERE n IN (
+                     SELECT max(n) FROM changes WHERE workspace = {WORKSPACE}
+                     GROUP BY path ORDER BY max(n) DESC LIMIT ?2)
+                 ORDER BY n"
+            );
+            let files = i64::try_from(files).unwrap_or(i64::MAX);
+            reader.rows(&sql, params![workspace, files], change)
+        })
+    }
+
     /// The highest serial number of a workspace's changes.
     pub fn last_serial(&self, workspace: &str) -> Result<Option<u64>, StoreError> {
         self.done(|reader| {

@@ -98,6 +98,27 @@ pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
 }
 
 #[test]
+fn the_last_change_of_each_file_is_found() {
+    let place = Place::new();
+    let again = Change { after: Some(hash("again").into()), ..change(blue(None), 2, "b", 3) };
+    place.store(vec![
+        stored(change(blue(None), 1, "b", 1)),
+        stored(change(Owner::User, 1, "a", 2)),
+        stored(again.clone()),
+        stored(Change { after: None, ..change(blue(Some("x")), 2, "c", 4) }),
+    ]);
+    let last = |files| {
+        let found = place.read().last_changes("/w", files).unwrap();
+        found.into_iter().map(|c| (c.path.to_string(), c.owner.key(), c.after)).collect::<Vec<_>>()
+    };
+    let row = |file: &str, owner: &str, after| (file.to_owned(), owner.to_owned(), after);
+    let (b, c) = (row("b", "blue", again.after), row("c", "blue/x", None));
+    assert_eq!(last(9), [row("a", "user", Some(hash("a").into())), b.clone(), c.clone()]);
+    assert_eq!(last(2), [b, c]);
+    assert_eq!(place.read().last_changes("/x", 9).unwrap(), []);
+}
+
+#[test]
 fn a_change_comes_back_as_it_was_stored() {
     let place = Place::new();
     let full = Change {

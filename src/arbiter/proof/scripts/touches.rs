@@ -86,3 +86,25 @@ fn what_a_process_wrote_is_its_owners() {
          a knows f: OwnWrite",
     );
 }
+
+#[test]
+fn what_is_found_while_a_process_is_at_it_is_the_processs() {
+    check_knowledge(
+        "a shells f all; a appends f more slowly; f is written; b is found in f; a is over",
+        "a changed f
+         a knows f: OwnWrite
+         a changed f
+         a knows f: OwnWrite",
+    );
+}
+
+#[test]
+fn a_touch_that_is_not_carried_out_leaves_everything_as_it_was() {
+    check_moves(
+        "a reads f; a edits f two 2; a appends f more slowly; a lets go; b appends f more",
+        "f: a inflight
+         f: a held
+         f: a inflight
+         f: a held",
+    );
+}
