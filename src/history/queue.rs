@@ -50,6 +50,9 @@ const RIDER_BYTES: usize = 48 * 1024;
 /// The part of a longer slow lane that goes along at once, so that it does not grow for ever.
 const RIDER_SHARE: usize = 8;
 
+/// But never more than so many bytes: storing them takes some milliseconds, and somebody waits.
+const RIDERS_MOST: usize = 128 * 1024;
+
 /// What the writing thread does next.
 pub(super) enum Turn {
     /// Store these in one transaction.
@@ -186,7 +189,7 @@ impl Lane {
     fn riders(&self) -> usize {
         let waited = self.since.is_some_and(|since| since.elapsed() >= GROUP_DELAY);
         let ride = waited || self.awaited > 0 || self.bytes >= RIDER_BYTES;
-        if ride { RIDER_BYTES.max(self.bytes / RIDER_SHARE) } else { 0 }
+        if ride { (self.bytes / RIDER_SHARE).clamp(RIDER_BYTES, RIDERS_MOST) } else { 0 }
     }
 }
 

@@ -136,6 +136,10 @@ impl App {
                 }
                 self.failed(&failure);
             }
+            (Tag::Prompt(agent, text), Reply::Failed(failure)) => {
+                self.with_pane(agent, |pane| pane.not_sent(&text));
+                self.failed(&failure);
+            }
             (tag, reply) => {
                 let waiting = self.layers.iter_mut().rev().find(|layer| layer.awaits(&tag));
                 match (waiting, reply) {

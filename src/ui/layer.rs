@@ -150,7 +150,7 @@ impl Layer {
             | Tag::PickerResume
             | Tag::PickerRename(_) => matches!(self, Self::Picker(_)),
             Tag::NewAgent => matches!(self, Self::Dialog(_)),
-            Tag::Nobody | Tag::Older(_) | Tag::Answer(_) => false,
+            Tag::Nobody | Tag::Older(_) | Tag::Answer(_) | Tag::Prompt(..) => false,
         }
     }
 

@@ -351,8 +351,9 @@ impl Pane {
                 self.typed = Some(now);
                 if let Edit::Send(text) = self.prompt.edit(action) {
                     self.transcript.to_end();
-                    let command = Command::Send { agent: self.agent, text };
-                    return vec![Wish::Ask { command: Box::new(command), tag: Tag::Nobody }];
+                    let tag = Tag::Prompt(self.agent, text.clone());
+                    let command = Box::new(Command::Send { agent: self.agent, text });
+                    return vec![Wish::Ask { command, tag }];
                 }
             }
         }
@@ -487,6 +488,13 @@ impl Pane {
         }
         let command = Box::new(Command::Unqueue { agent: self.agent, prompt: last.id });
         vec![Wish::Ask { command, tag: Tag::Nobody }]
+    }
+
+    /// A prompt was not taken: it stands where it was written, unless something else does by now.
+    pub fn not_sent(&mut self, text: &str) {
+        if self.prompt.is_empty() {
+            self.prompt.set(text);
+        }
     }
 
     /// Learns its area and decides what is where.

@@ -218,7 +218,9 @@ impl Picker {
             Tag::PickerBench => self.bench_came(reply),
             Tag::PickerResume => self.resume_came(reply),
             Tag::PickerRename(session) => self.rename_came(&session, reply),
-            Tag::Nobody | Tag::Older(_) | Tag::NewAgent | Tag::Answer(_) => Vec::new(),
+            Tag::Nobody | Tag::Older(_) | Tag::NewAgent | Tag::Answer(_) | Tag::Prompt(..) => {
+                Vec::new()
+            }
         }
     }
 

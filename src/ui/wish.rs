@@ -53,6 +53,8 @@ pub enum Tag {
     NewAgent,
     /// The answer to this ask.
     Answer(AskId),
+    /// This prompt for this agent.
+    Prompt(AgentId, String),
 }
 
 /// An answer on its way back.

@@ -15,6 +15,17 @@ fn a_prompt_is_sent_and_comes_back_by_up() {
 }
 
 #[test]
+fn a_prompt_that_is_not_taken_stands_where_it_was_written() {
+    let refused = || Reply::Failed(Failure::new(FailureKind::Failed, "the disk is full"));
+    let mut stage = Stage::new(80, 24, 1);
+    stage.write("go on").keys("enter").reply(refused());
+    let screen = stage.screen();
+    assert!(screen.contains("> go on") && screen.contains("the disk is full"), "{screen}");
+    stage.keys("enter").write("newer").reply(refused());
+    assert!(stage.screen().contains("> newer"), "what is being written is not replaced");
+}
+
+#[test]
 fn drafts_stay_with_their_pane() {
     let mut stage = Stage::new(160, 50, 2);
     stage.write("for blue").command("right").write("for red").command("left");
