@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::items::{self, Facts};
 use super::layout::Look;
 use super::tool_body;
-use crate::model::lease::PERSON;
+use crate::model::lease::{PERSON, Refusal, RefusalCode};
 use crate::model::permission::DENIAL;
 use crate::model::transcript::{TodoState, ToolCall, ToolStatus};
 use crate::ui::diff;
@@ -275,11 +275,7 @@ fn outcome(call: &ToolCall, facts: &Facts) -> String {
             let steps = (facts.steps > 0).then(|| counted(facts.steps, "step"));
             join([steps, took])
         }
-        ToolStatus::Refused(refusal) => match refusal.holder.as_deref().map(one_line) {
-            Some(holder) if holder == PERSON => "not written: you hold it".to_owned(),
-            Some(holder) => format!("not written: {holder} holds it"),
-            None => "not written".to_owned(),
-        },
+        ToolStatus::Refused(refusal) => refused(refusal),
         ToolStatus::Failed => {
             let words = match exit_code(call) {
                 Some(code) => format!("exit {code}"),
@@ -290,6 +286,34 @@ fn outcome(call: &ToolCall, facts: &Facts) -> String {
         }
         ToolStatus::Done => join([summary(call, facts), time_worth_saying(call)]),
     }
+}
+
+/// Why a write was refused, in a few words.
+fn refused(refusal: &Refusal) -> String {
+    let who = refusal.holder.as_deref().map(one_line);
+    let why = match (refusal.code, who) {
+        (RefusalCode::Unread, _) => "not read before".to_owned(),
+        (RefusalCode::Stale, Some(who)) if who == PERSON => "you changed it".to_owned(),
+        (RefusalCode::Stale, Some(who)) => format!("{who} changed it"),
+        (
+            RefusalCode::Held
+            | RefusalCode::Pinned
+            | RefusalCode::Timeout
+            | RefusalCode::Deadlock
+            | RefusalCode::TreeBusy,
+            Some(who),
+        ) => {
+            if who == PERSON {
+                "you hold it".to_owned()
+            } else {
+                format!("{who} holds it")
+            }
+        }
+        (RefusalCode::TooWide | RefusalCode::Outside | RefusalCode::Failed, _) | (_, None) => {
+            return "not written".to_owned();
+        }
+    };
+    format!("not written: {why}")
 }
 
 fn join(parts: [Option<String>; 2]) -> String {
@@ -395,4 +419,28 @@ fn reason(text: &str, folded: bool, width: usize, look: &Look, rows: &mut Vec<Ro
         }
     }
     rows.extend(reason);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_write_was_refused_is_said_in_a_few_words() {
+        let said = |code, holder: Option<&str>| {
+            let holder = holder.map(str::to_owned);
+            refused(&Refusal { code, path: None, holder, text: String::new() })
+        };
+        for (code, holder, words) in [
+            (RefusalCode::Held, Some("blue"), "not written: blue holds it"),
+            (RefusalCode::Pinned, Some(PERSON), "not written: you hold it"),
+            (RefusalCode::Stale, Some("blue"), "not written: blue changed it"),
+            (RefusalCode::Stale, Some(PERSON), "not written: you changed it"),
+            (RefusalCode::Unread, Some("blue"), "not written: not read before"),
+            (RefusalCode::Stale, None, "not written"),
+            (RefusalCode::Failed, Some("blue"), "not written"),
+        ] {
+            assert_eq!(said(code, holder), words);
+        }
+    }
 }
