@@ -31,6 +31,7 @@ impl Table {
         for who in &members {
             self.leave_queues(*who);
         }
+        self.orphan(&members);
         self.end_ops(&members, End::Process);
         for who in &members {
             self.end_rights(*who, End::Process);

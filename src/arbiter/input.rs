@@ -196,6 +196,9 @@ pub struct Touch {
     pub op: OpId,
     /// Whose process it is.
     pub owner: Owner,
+    /// Whether it is the agent's own process, which carries out the writes of its tools, and not
+    /// one that it has started.
+    pub itself: bool,
     /// What would change.
     pub marks: Vec<Mark>,
     /// How much longer the process can wait.

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use super::input::Observation;
+use super::input::{Observation, Seen};
+use super::versions::Content;
 use crate::model::id::SessionId;
 use crate::model::lease::{Owner, PERSON};
 use crate::model::path::WorkPath;
@@ -49,6 +50,14 @@ pub(super) struct Record {
 struct Named {
     name: String,
     task: String,
+}
+
+impl Record {
+    /// Whether it has seen all of a file as it was then.
+    pub(super) fn saw(&self, file: FileId, then: Content) -> bool {
+        let known = self.observed.get(&file).filter(|known| known.seen != Seen::Range);
+        known.is_some_and(|known| then == Content::Is(known.hash))
+    }
 }
 
 impl Owners {

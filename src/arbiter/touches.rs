@@ -10,14 +10,16 @@
 //!   is not emptied, replaced or removed.
 //! - **All or nothing.** Of a call that concerns two names, both are free or none is touched.
 //!
-//! Whose process it is, is known by session; which of its sub-agents began it is not. So a touch
-//! never waits for a write that its own session carries out: it may be that very write.
+//! Whose process it is, is known by session; which of its sub-agents began it is not, so the owner
+//! is the session's main agent. Processes of one session may be at a file together. A write that a
+//! tool was granted is carried out by the agent's own process, and its touch is that write; a
+//! process that the agent has started waits for the end of it like everybody else.
 
-use super::input::{Deed, Disk, Effect, Mark, Observation, Seen, Touch};
+use super::input::{Deed, Disk, Effect, Hand, Mark, Observation, Seen, Touch};
 use super::leases::Block;
 use super::owners::{FileId, Who};
 use super::refusal;
-use super::table::{CHANGES, Change, Right, Stage, Table};
+use super::table::{CHANGES, Change, Right, Stage, Table, Write};
 use super::versions::{Content, Extent};
 use crate::model::id::OpId;
 use crate::model::lease::{LeaseState, Refusal, RefusalCode};
@@ -31,6 +33,8 @@ const TOLD_AGAIN_MS: u64 = 5_000;
 pub(super) struct Touching {
     pub(super) who: Who,
     hold: Vec<Hold>,
+    /// Its session is gone: nothing follows it.
+    orphan: bool,
 }
 
 /// One path of a touch.
@@ -40,9 +44,11 @@ struct Hold {
     deed: Deed,
     /// The right of the owner's clan that stood there before.
     before: Option<Right>,
-    /// What was there, as far as is known, and whether the owner's session knew it.
+    /// What was there, as far as is known, and whether the owner itself had seen all of it.
     was: Option<Content>,
     knew: bool,
+    /// Whether nobody else of its session was at it at the same time.
+    alone: bool,
 }
 
 /// Why a touch cannot be had now.
@@ -64,7 +70,7 @@ impl Table {
         let marks: Vec<(FileId, Deed)> =
             touch.marks.iter().map(|Mark { path, deed }| (self.file(path), *deed)).collect();
         for (file, deed) in &marks {
-            match self.hindrance(*file, who, *deed, touch.wait_ms) {
+            match self.hindrance(*file, who, *deed, touch) {
                 None => {}
                 Some(Hindrance::Later(holder)) => {
                     let (path, holder) =
@@ -88,16 +94,17 @@ impl Table {
         self.moves.extend(moved.map(|(file, _)| (touch.op, *file, who)));
         let hold = marks.into_iter().map(|(file, deed)| self.seize(touch.op, who, file, deed));
         let hold = hold.collect();
-        self.touches.insert(touch.op, Touching { who, hold });
+        self.touches.insert(touch.op, Touching { who, hold, orphan: false });
         self.out.push(Effect::Granted { op: touch.op, note: None });
     }
 
     /// What keeps a process of `who` from a path.
-    fn hindrance(&self, file: FileId, who: Who, deed: Deed, wait_ms: u64) -> Option<Hindrance> {
+    fn hindrance(&self, file: FileId, who: Who, deed: Deed, touch: &Touch) -> Option<Hindrance> {
+        let wait_ms = touch.wait_ms;
         if deed == Deed::Forbidden {
             return Some(Hindrance::No(refusal::protected(self.path(file))));
         }
-        if let Some((at, block)) = self.touch_block(file, who, deed) {
+        if let Some((at, block)) = self.touch_block(file, who, deed, touch.itself) {
             let holder = self.blocker(at, &block)?;
             let by = self.obstruction(at, &block, None);
             let brief = match (&block, by.state) {
@@ -124,7 +131,13 @@ impl Table {
     }
 
     /// What is in the way of a touch, and on which file.
-    fn touch_block(&self, file: FileId, who: Who, deed: Deed) -> Option<(FileId, Block)> {
+    fn touch_block(
+        &self,
+        file: FileId,
+        who: Who,
+        deed: Deed,
+        itself: bool,
+    ) -> Option<(FileId, Block)> {
         if deed == Deed::MoveFolder {
             let folder = self.path(file);
             let below = self.busy.iter().copied().filter(|at| self.path(*at).is_within(folder));
@@ -146,20 +159,20 @@ impl Table {
         let block = self.block(file, who)?;
         let own = match (&block, &self.at(file).right) {
             (Block::Right, Some(right)) => {
-                self.same_clan(right.who, who) && self.may_be_joined(file, right)
+                self.same_clan(right.who, who) && self.may_be_joined(right, itself)
             }
             (Block::Right, None) | (Block::Pin(_), _) => false,
         };
         (!own).then_some((file, block))
     }
 
-    /// Whether what is in flight on a file may be a process of the same session at work.
-    fn may_be_joined(&self, file: FileId, right: &Right) -> bool {
-        if !self.at(file).touched.is_empty() {
-            return true;
-        }
-        let stage = right.op.and_then(|op| self.write_of(op)).map(|(_, stage, _)| stage);
-        stage == Some(Stage::Granted)
+    /// Whether a touch may begin while this is in flight for its session.
+    fn may_be_joined(&self, right: &Right, itself: bool) -> bool {
+        let Some(op) = right.op else { return false };
+        let carried_out = |(_, stage, write): (Who, Stage, &Write)| {
+            itself && stage == Stage::Granted && write.hand == Hand::Owner
+        };
+        self.touches.contains_key(&op) || self.write_of(op).is_some_and(carried_out)
     }
 
     /// The refusal of a touch that would destroy what nobody of its session has seen.
@@ -198,13 +211,12 @@ impl Table {
 
     /// Whether a session, or one of its sub-agents, has seen all of a file as it was then.
     fn clan_saw(&self, who: Who, file: FileId, then: Content) -> bool {
-        let Content::Is(hash) = then else { return false };
         let clan = self.owners.clan(who);
-        let mut members = self.owners.iter().filter(|record| record.clan == clan);
-        members.any(|record| {
-            let known = record.observed.get(&file);
-            known.is_some_and(|known| known.hash == hash && known.seen != Seen::Range)
-        })
+        self.owners.iter().any(|record| record.clan == clan && record.saw(file, then))
+    }
+
+    fn saw(&self, who: Who, file: FileId, then: Content) -> bool {
+        self.owners.at(who).saw(file, then)
     }
 
     /// Tells the owner of a process in words why its call fails; not each time of a loop.
@@ -222,14 +234,22 @@ impl Table {
     /// Gives a path to a touch.
     fn seize(&mut self, op: OpId, who: Who, file: FileId, deed: Deed) -> Hold {
         let was = self.at(file).disk;
-        let knew = was.is_some_and(|now| self.clan_saw(who, file, now));
+        let knew = was.is_some_and(|now| self.saw(who, file, now));
+        let others = self.at(file).touched.clone();
+        for other in &others {
+            let holds = self.touches.get_mut(other).map(|touching| &mut touching.hold);
+            for hold in holds.into_iter().flatten().filter(|hold| hold.file == file) {
+                hold.alone = false;
+            }
+        }
+        let alone = others.is_empty();
         self.at_mut(file).touched.push(op);
         let old = self.at(file).right.clone();
         if let Some(right) = &old
             && right.state == LeaseState::Inflight
         {
             // It is what its own session is doing there; that right stays.
-            return Hold { file, deed, before: None, was, knew };
+            return Hold { file, deed, before: None, was, knew, alone: false };
         }
         if let Some(old) = &old
             && !self.same_clan(old.who, who)
@@ -241,7 +261,7 @@ impl Table {
         self.arm(file);
         self.announce(file);
         let before = old.filter(|old| self.same_clan(old.who, who));
-        Hold { file, deed, before, was, knew }
+        Hold { file, deed, before, was, knew, alone }
     }
 
     fn right_of_touch_by(&self, op: OpId, who: Who) -> Option<Right> {
@@ -327,7 +347,7 @@ impl Table {
             }
             return;
         };
-        let who = touching.who;
+        let (who, orphan) = (touching.who, touching.orphan);
         let Some(at) = touching.hold.iter().position(|hold| hold.file == file) else { return };
         let hold = touching.hold.swap_remove(at);
         if touching.hold.is_empty() {
@@ -351,7 +371,7 @@ impl Table {
         }
         let gone = self.at(file).disk == Some(Content::Absent);
         let next = match right {
-            _ if gone => None,
+            _ if gone || orphan => None,
             Some(right) if wrote => Some(self.hold(file, &right, None)),
             Some(_) | None => hold.before,
         };
@@ -367,16 +387,23 @@ impl Table {
             self.changed(file, who, after, None);
         }
         match (after, hold.deed) {
-            (Content::Is(_), Deed::Alter) if !hold.knew => {
-                // What it knew before is what it still has to be shown the difference to.
-            }
-            (Content::Is(hash), Deed::Destroy | Deed::Appear | Deed::Alter) => {
+            (Content::Is(hash), Deed::Destroy | Deed::Appear | Deed::Alter)
+                if hold.alone && (hold.knew || hold.deed != Deed::Alter) =>
+            {
                 self.learn(who, file, Some(Observation { hash, seen: Seen::OwnWrite }));
             }
-            (Content::Is(_), Deed::MoveFolder | Deed::Forbidden) => {}
+            // What it knew before is what it still has to be shown the difference to.
+            (Content::Is(_), _) => {}
             (Content::Absent, _) => self.learn(who, file, None),
         }
         true
+    }
+
+    /// The processes of these owners are gone, or will be at once.
+    pub(super) fn orphan(&mut self, owners: &[Who]) {
+        for touching in self.touches.values_mut() {
+            touching.orphan |= owners.contains(&touching.who);
+        }
     }
 
     /// A touch has nothing to do with a file any more; `next` is the right that follows.

@@ -119,6 +119,8 @@ impl Run {
     fn take(&mut self, step: &Step) {
         let world = &mut self.world;
         let who = |at: &usize| owner(OWNERS[*at]);
+        // Which sub-agent began a process is not known.
+        let main = |at: &usize| owner(OWNERS[*at].split('/').next().unwrap_or_default());
         let call = |place: &usize, wanted: &[Stage]| {
             let fits = |stage: Stage| match stage {
                 Stage::Looking(_) => wanted.contains(&Stage::Looking(None)),
@@ -176,11 +178,11 @@ impl Run {
             }
             Step::Replace(at, file) => {
                 let action = Action::Shell(Deed::Destroy, self.own_text(at, file));
-                self.world.call(&who(at), FILES[*file], action, 0);
+                self.world.call(&main(at), FILES[*file], action, 0);
             }
             Step::Append(at, file) => {
                 let action = Action::Shell(Deed::Alter, self.mark(at));
-                self.world.call(&who(at), FILES[*file], action, 0);
+                self.world.call(&main(at), FILES[*file], action, 0);
             }
             Step::Bench(at, file) => {
                 let action = Action::Whole(self.own_text(at, file));

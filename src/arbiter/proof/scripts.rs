@@ -154,6 +154,7 @@ fn run(script: &str) -> (Vec<(OpId, String)>, Vec<Effect>) {
                 world.run(last.unwrap());
                 world.finish(last.unwrap());
             }
+            ["carries", "out", at] => world.carry_out(&who, last.unwrap(), at),
             ["lets", "go"] => world.let_go(last.unwrap()),
             ["is", "written"] => world.run(names.last().unwrap().0),
             ["fails"] => world.fail(last.unwrap()),

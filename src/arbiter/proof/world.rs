@@ -103,9 +103,8 @@ impl Call {
     /// Whether both are at the same file at once, and must not be.
     pub(super) fn clashes_with(&self, other: &Self) -> bool {
         let writing = matches!(other.stage, Stage::Granted | Stage::Ran);
-        // A process may be the very write that a tool of its session was granted.
-        let shell = [self, other].iter().any(|call| matches!(call.action, Action::Shell(..)));
-        let joined = shell && self.owner.session() == other.owner.session();
+        let shells = [self, other].iter().all(|call| matches!(call.action, Action::Shell(..)));
+        let joined = shells && self.owner.session() == other.owner.session();
         writing && self.path == other.path && !joined
     }
 }
@@ -307,8 +306,8 @@ impl World {
             ),
             Action::Shell(deed, _) => {
                 let marks = vec![Mark { path: path(at), deed }];
-                let owner = owner.clone();
-                self.tell(Input::Touch(Touch { op, owner, marks, wait_ms: 2_000 }));
+                let (owner, itself) = (owner.clone(), false);
+                self.tell(Input::Touch(Touch { op, owner, itself, marks, wait_ms: 2_000 }));
                 return op;
             }
             Action::Opaque(_) | Action::Set => Proposal::Opaque,
@@ -442,6 +441,18 @@ impl World {
     pub(super) fn withdraw(&mut self, op: OpId) {
         self.calls.remove(&op);
         self.tell(Input::Withdrawn { op });
+    }
+
+    /// The agent's own process does what its tool was granted.
+    pub(super) fn carry_out(&mut self, owner: &Owner, tool: OpId, at: &str) {
+        let op = self.new_op();
+        let marks = vec![Mark { path: path(at), deed: Deed::Destroy }];
+        let owner = owner.clone();
+        self.tell(Input::Touch(Touch { op, owner, itself: true, marks, wait_ms: 0 }));
+        self.run(tool);
+        self.tell(Input::Touched { op });
+        let disk = self.look(at);
+        self.tell(Input::LookedAfter { op, path: path(at), disk });
     }
 
     /// A call of a process is not carried out after all.

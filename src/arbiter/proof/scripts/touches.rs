@@ -68,11 +68,20 @@ fn two_processes_of_a_session_may_have_a_file_and_the_last_one_gives_it_back() {
 }
 
 #[test]
-fn a_write_of_a_tool_may_be_carried_out_by_a_process_of_its_session() {
+fn a_write_of_a_tool_is_carried_out_by_its_own_process_and_no_other_one() {
     check_knowledge(
-        "a reads f; a writes f all slowly; a shells f all; a is over",
-        "a knows f: Full",
+        "a reads f; a writes f all slowly; a carries out f; a is over",
+        "a knows f: Full
+         a changed f
+         a knows f: OwnWrite",
     );
+    check(
+        "a reads f; a writes f all slowly; a carries out f; a is over; a shells f more",
+        "a may
+         3 may
+         a may",
+    );
+    check("a reads f; a writes f all slowly; a shells f more", "a may\na waits for a on f at 0");
 }
 
 #[test]
