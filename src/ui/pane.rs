@@ -6,6 +6,7 @@
 //! - `measure` decides what is where; `draw` only draws that.
 
 mod notes;
+mod queue;
 mod title;
 mod todo;
 mod view;
@@ -474,27 +475,6 @@ impl Pane {
     pub fn interrupt(&self) -> Wish {
         let command = Box::new(Command::Interrupt { agent: self.agent });
         Wish::Ask { command, tag: Tag::Nobody }
-    }
-
-    /// Takes the last prompt that waits back, into the editor if that is empty.
-    pub fn take_back(&mut self, info: &AgentInfo) -> Vec<Wish> {
-        let Some(last) = info.queue.last() else {
-            return vec![Wish::Tell(Level::Info, "no prompt waits".to_owned())];
-        };
-        if self.prompt.is_empty() {
-            self.prompt.set(&last.text);
-        } else {
-            self.prompt.remember(&last.text);
-        }
-        let command = Box::new(Command::Unqueue { agent: self.agent, prompt: last.id });
-        vec![Wish::Ask { command, tag: Tag::Nobody }]
-    }
-
-    /// A prompt was not taken: it stands where it was written, unless something else does by now.
-    pub fn not_sent(&mut self, text: &str) {
-        if self.prompt.is_empty() {
-            self.prompt.set(text);
-        }
     }
 
     /// Learns its area and decides what is where.
