@@ -105,11 +105,15 @@ impl Table {
             return Some(Hindrance::No(refusal::protected(self.path(file))));
         }
         if let Some((at, block)) = self.touch_block(file, who, deed, touch.itself) {
-            let holder = self.blocker(at, &block)?;
+            let Some(holder) = self.blocker(at, &block).or_else(|| self.mover_of(at, who)) else {
+                let refusal = refusal::failed(Some(self.path(at)), "nobody knows who has it");
+                return Some(Hindrance::No(refusal));
+            };
             let by = self.obstruction(at, &block, None);
             let brief = match (&block, by.state) {
                 (Block::Pin(_), _) | (Block::Right, LeaseState::Pinned) => false,
                 (Block::Right, LeaseState::Inflight) => true,
+                (Block::Right, _) if self.at(at).right.is_none() => true,
                 (Block::Right, LeaseState::Held | LeaseState::Reserved) => {
                     by.free_in_ms.is_some_and(|left| left <= wait_ms)
                 }
@@ -279,9 +283,14 @@ impl Table {
 
     /// Whether another session is giving a folder above the file another name.
     pub(super) fn is_being_moved(&self, file: FileId, who: Who) -> bool {
-        self.moves.iter().any(|(_, folder, mover)| {
-            !self.same_clan(*mover, who) && self.path(file).is_within(self.path(*folder))
-        })
+        self.mover_of(file, who).is_some()
+    }
+
+    /// Who else gives a folder above the file another name right now.
+    fn mover_of(&self, file: FileId, who: Who) -> Option<Who> {
+        let mut moves = self.moves.iter().filter(|(_, _, mover)| !self.same_clan(*mover, who));
+        let above = moves.find(|(_, folder, _)| self.path(file).is_within(self.path(*folder)));
+        above.map(|(_, _, mover)| *mover)
     }
 
     /// A touch was not carried out.

@@ -226,6 +226,8 @@ impl World {
             Action::Turn | Action::Set => {
                 self.calls.remove(&op);
             }
+            // A folder is being moved until its call is over.
+            Action::Shell(Deed::MoveFolder, _) => self.set(op, Stage::Granted),
             Action::Shell(..) => {
                 // The file is open now; the process writes later.
                 self.set(op, Stage::Granted);

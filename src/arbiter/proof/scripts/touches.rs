@@ -117,3 +117,16 @@ fn a_touch_that_is_not_carried_out_leaves_everything_as_it_was() {
          f: a held",
     );
 }
+
+#[test]
+fn nothing_below_a_folder_that_another_one_moves_is_touched_meanwhile() {
+    check(
+        "a moves src slowly; b appends src/x more; b tries src/x two 2; a lets go;
+         b appends src/x more",
+        "a may
+         b waits for a on src/x at 0
+         b may not: HELD
+         tell b: src/x is free now;
+         b may",
+    );
+}
