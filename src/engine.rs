@@ -9,7 +9,9 @@
 pub mod boot;
 mod census;
 pub mod command;
+mod desk;
 mod disk;
+mod door;
 mod drivers;
 pub mod effect;
 pub mod event;

@@ -51,6 +51,23 @@ pub struct Spec {
     pub run: String,
 }
 
+/// What the child does last before it becomes the program. It runs between fork and exec, so it may
+/// allocate nothing and take no lock. An error ends the child.
+pub type Enter = Box<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// Does a fork, which is handed over, in a moment that suits somebody else.
+pub type ForkIn = fn(&mut dyn FnMut());
+
+/// Who chooses the moment in which we fork.
+static FORK_IN: OnceLock<ForkIn> = OnceLock::new();
+
+/// From now on each process is started within `around`, which must call what it is given once. The
+/// first one that is named stays.
+pub fn fork_in(around: ForkIn) {
+    // A second wish is the same one: there is one engine in a program, but for tests.
+    let _ = FORK_IN.set(around);
+}
+
 /// Makes this process the parent of orphans among its descendants, so that they can be found and
 /// reaped. To be called once, before the first agent.
 pub fn become_subreaper() -> io::Result<()> {
@@ -59,11 +76,11 @@ pub fn become_subreaper() -> io::Result<()> {
     Ok(())
 }
 
-/// Starts a process whose standard streams are pipes.
-pub async fn spawn(spec: Spec) -> io::Result<Child> {
+/// Starts a process whose standard streams are pipes, and which goes through `enter` first.
+pub async fn spawn(spec: Spec, enter: Option<Enter>) -> io::Result<Child> {
     static SPAWNER: OnceLock<Result<Spawner, String>> = OnceLock::new();
     match SPAWNER.get_or_init(|| Spawner::start().map_err(|error| error.to_string())) {
-        Ok(spawner) => spawner.spawn(spec).await,
+        Ok(spawner) => spawner.spawn(spec, enter).await,
         Err(error) => Err(io::Error::other(error.as_str())),
     }
 }
@@ -81,6 +98,7 @@ struct Spawner {
 
 struct Job {
     spec: Spec,
+    enter: Option<Enter>,
     runtime: Handle,
     answer: oneshot::Sender<io::Result<Child>>,
 }
@@ -92,9 +110,10 @@ impl Spawner {
         Ok(Self { jobs })
     }
 
-    async fn spawn(&self, spec: Spec) -> io::Result<Child> {
+    async fn spawn(&self, spec: Spec, enter: Option<Enter>) -> io::Result<Child> {
         let (answer, child) = oneshot::channel();
-        self.jobs.try_send(Job { spec, runtime: Handle::current(), answer }).map_err(|error| {
+        let job = Job { spec, enter, runtime: Handle::current(), answer };
+        self.jobs.try_send(job).map_err(|error| {
             io::Error::other(match error {
                 TrySendError::Full(_) => "too many agents are being started at once",
                 TrySendError::Disconnected(_) => "the thread that starts agents has ended",
@@ -106,12 +125,15 @@ impl Spawner {
 
 /// The life of the thread.
 fn fork(queue: &Receiver<Job>) {
-    for Job { spec, runtime, answer } in queue {
+    for Job { spec, enter, runtime, answer } in queue {
         let mut command = command(&spec);
+        if let Some(enter) = enter {
+            enter_last(&mut command, enter);
+        }
         let _inside = runtime.enter();
         // Held while the child is not listed yet, so that nobody takes it for a stray.
         let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-        let child = command.spawn();
+        let child = spawn_in_time(&mut command);
         if let Ok(child) = &child {
             ours.extend(child.id());
         }
@@ -134,6 +156,24 @@ fn command(spec: &Spec) -> Command {
     command.env(RUN_MARK, &spec.run).env(ENGINE_MARK, sweep::our_mark()).kill_on_drop(true);
     stand_alone(&mut command);
     command
+}
+
+/// Forks when whoever asked for it lets us.
+fn spawn_in_time(command: &mut Command) -> io::Result<Child> {
+    let Some(around) = FORK_IN.get() else { return command.spawn() };
+    let mut child = None;
+    around(&mut || child = Some(command.spawn()));
+    child.unwrap_or_else(|| Err(io::Error::other("the fork was not let happen")))
+}
+
+/// Has the child go through `enter` after everything else.
+#[expect(unsafe_code, reason = "only between fork and exec can a child be put behind a wall")]
+fn enter_last(command: &mut Command, enter: Enter) {
+    // SAFETY: whoever made `enter` promises what is asked of it: that it allocates nothing and
+    // takes no lock.
+    unsafe {
+        command.pre_exec(enter);
+    }
 }
 
 /// Has the child begin its own session and die with the thread that forks it.
@@ -175,7 +215,7 @@ mod tests {
     }
 
     async fn printed(spec: Spec) -> String {
-        let mut child = spawn(spec).await.unwrap();
+        let mut child = spawn(spec, None).await.unwrap();
         let mut text = String::new();
         child.stdout.take().unwrap().read_to_string(&mut text).await.unwrap();
         child.wait().await.unwrap();
@@ -210,7 +250,7 @@ mod tests {
     async fn a_process_dies_with_the_thread_that_started_it() {
         let spawner = Spawner::start().unwrap();
         let mut child =
-            spawner.spawn(sh("trap '' TERM HUP; while :; do sleep 60; done")).await.unwrap();
+            spawner.spawn(sh("trap '' TERM HUP; while :; do sleep 60; done"), None).await.unwrap();
         drop(spawner);
         let status = child.wait().await.unwrap();
         assert_eq!(status.signal(), Some(9));
@@ -219,7 +259,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn the_end_of_a_process_is_left_to_whoever_waits_for_it() {
-        let mut child = spawn(sh("exit 7")).await.unwrap();
+        let mut child = spawn(sh("exit 7"), None).await.unwrap();
         let stat = format!("/proc/{}/stat", child.id().unwrap());
         while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
             std::thread::yield_now();
@@ -231,6 +271,6 @@ mod tests {
     #[tokio::test]
     async fn a_missing_program_is_an_error() {
         let spec = Spec { program: "/nowhere/agent".into(), ..Spec::default() };
-        assert_eq!(spawn(spec).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(spawn(spec, None).await.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -97,6 +97,16 @@ impl Table {
             .map(|(path, _)| path)
     }
 
+    /// The files below a folder that were ever spoken of.
+    pub fn known_below(&self, folder: &WorkPath) -> Vec<WorkPath> {
+        self.owners
+            .paths()
+            .iter()
+            .filter(|path| path.is_within(folder) && *path != folder)
+            .cloned()
+            .collect()
+    }
+
     /// The files that a session and its sub-agents wait for.
     pub fn waits(&self, session: &SessionId) -> Vec<&WorkPath> {
         let Some(clan) = self.owners.find(&Owner::Session(session.clone(), None)) else {

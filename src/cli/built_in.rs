@@ -16,13 +16,13 @@ use crate::agent::script::demo;
 use crate::arbiter::Settings;
 use crate::config::bench::{Bench, agent_name};
 use crate::config::program;
-use crate::engine::boot::{Boot, boot};
+use crate::engine::boot::{Boot, boot, can_guard};
 use crate::engine::command::Command;
 use crate::engine::event::ToEngine;
 use crate::engine::link::Link;
 use crate::engine::lookup;
 use crate::history::{Reader, check_whole};
-use crate::model::agent::{AgentSpec, Backend, GuardLevel};
+use crate::model::agent::{AgentSpec, Backend, GuardWish};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{ItemId, SessionId};
 use crate::model::session::{SessionHit, SessionQuery, TranscriptPage};
@@ -55,6 +55,8 @@ impl Parts for BuiltIn {
                 arbiter.reserve_seconds.saturating_mul(1000),
             ),
             settings: Some(settings.clone()),
+            guard: settings.agent.guard != GuardWish::Off,
+            closed: place.folders.closed(),
         })?;
         let connector = engine.connector();
         Ok(Engine {
@@ -148,8 +150,8 @@ impl Parts for BuiltIn {
         Ok(screen::key_table())
     }
 
-    fn guard(&self) -> GuardLevel {
-        GuardLevel::Advisory
+    fn guard(&self) -> Result<(), String> {
+        can_guard()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::config::folders::{Folders, private_folder};
 use crate::control::fake::{FakeEngine, Served};
 use crate::engine::event::{ToClient, ToEngine};
 use crate::engine::link::Link;
-use crate::model::agent::{AgentSpec, Backend, GuardLevel};
+use crate::model::agent::{AgentSpec, Backend};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{ItemId, SessionId};
 use crate::model::session::{SessionHit, SessionQuery, SessionRow, TranscriptPage};
@@ -204,8 +204,8 @@ impl Parts for FakeParts {
         Ok("prefix s  split\n".to_owned())
     }
 
-    fn guard(&self) -> GuardLevel {
-        GuardLevel::Advisory
+    fn guard(&self) -> Result<(), String> {
+        Err("there is no Landlock".to_owned())
     }
 }
 

@@ -11,7 +11,6 @@ use serde_json::Value;
 use super::setup::Setup;
 use crate::config::bench::Bench;
 use crate::engine::link::Link;
-use crate::model::agent::GuardLevel;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, ItemId, SessionId};
 use crate::model::session::{SessionHit, SessionQuery, TranscriptPage};
@@ -84,6 +83,6 @@ pub trait Parts: Send + Sync {
     /// The table of keys, for people.
     fn key_table(&self) -> Result<String, Failure>;
 
-    /// How far the kernel can enforce leases here.
-    fn guard(&self) -> GuardLevel;
+    /// Whether the kernel can enforce leases here; if not, why.
+    fn guard(&self) -> Result<(), String>;
 }

@@ -417,7 +417,7 @@ fn doctor_tells_scripts_whether_all_is_well() {
     };
     assert_eq!(row("agent")["ok"], false);
     assert_eq!(row("ping")["level"], "error");
-    assert_eq!(row("guard")["found"], "advisory: the kernel guard is not built yet");
+    assert_eq!(row("guard")["found"], "advisory: there is no Landlock");
     assert_eq!(row("history")["found"], "in order");
     // With an agent that can be started, all is well.
     let answer = r#"{"type":"control_response","response":{"subtype":"success","response":{"hook_on_failure_supported":true}}}"#;

@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use super::problem::{Origin, Problem, Spot};
 use super::settings::NewAgent;
-use crate::model::agent::{AgentSpec, Backend};
+use crate::model::agent::{AgentSpec, Backend, GuardWish};
 use crate::model::permission::PermissionMode;
 
 /// Agents that one file may open.
@@ -106,6 +106,7 @@ struct RawAgent {
     #[serde(default)]
     env: BTreeMap<String, String>,
     cwd: Option<Spanned<String>>,
+    guard: Option<Spanned<String>>,
 }
 
 /// Reads `text`, which people know as `file`; an agent is like `usual` where the file says nothing.
@@ -142,6 +143,14 @@ pub fn permission_mode(raw: &str) -> Result<PermissionMode, String> {
     PermissionMode::parse(raw).ok_or_else(|| {
         let names = PermissionMode::ALL.map(PermissionMode::as_str).join(", ");
         format!("there is no permission mode `{raw}`; there are {names}")
+    })
+}
+
+/// Reads how an agent is guarded, or says which ways there are.
+fn guard_wish(raw: &str) -> Result<GuardWish, String> {
+    GuardWish::ALL.into_iter().find(|wish| wish.as_str() == raw).ok_or_else(|| {
+        let names = GuardWish::ALL.map(GuardWish::as_str).join(", ");
+        format!("there is no guard `{raw}`; there are {names}")
     })
 }
 
@@ -217,6 +226,7 @@ impl Reader<'_> {
         let driver = raw.backend.and_then(|raw| self.read(&raw, backend));
         let mode = raw.permission_mode.and_then(|raw| self.read(&raw, permission_mode));
         let cwd = raw.cwd.and_then(|raw| self.read(&raw, inside));
+        let guard = raw.guard.and_then(|raw| self.read(&raw, guard_wish));
         let budget = raw.max_budget_usd.map(|budget| {
             let usd = *budget.get_ref();
             if !(usd.is_finite() && usd > 0.0) {
@@ -237,6 +247,7 @@ impl Reader<'_> {
             max_budget_usd: budget,
             env: raw.env,
             cwd,
+            guard: guard.unwrap_or(self.usual.guard),
         }
     }
 
@@ -323,6 +334,7 @@ mod tests {
             permission_mode: PermissionMode::Default,
             allowed_tools: Vec::new(),
             disallowed_tools: Vec::new(),
+            guard: GuardWish::Auto,
         }
     }
 
@@ -349,6 +361,7 @@ mod tests {
             max_budget_usd = 2.0
             env = { KEY = "value" }
             cwd = "."
+            guard = "off"
             [[agent]]
             name = "red"
             backend = "script"
@@ -361,6 +374,7 @@ mod tests {
         let [blue, red] = &bench.agents[..] else { panic!("{bench:?}") };
         assert_eq!(blue.command, ["claude", "--debug"]);
         assert_eq!(blue.permission_mode, PermissionMode::AcceptEdits);
+        assert_eq!(blue.guard, GuardWish::Off);
         assert_eq!(blue.env.get("KEY").map(String::as_str), Some("value"));
         assert_eq!((blue.max_turns, blue.max_budget_usd), (Some(30), Some(2.0)));
         assert_eq!(
@@ -414,6 +428,7 @@ mod tests {
                 "[[agent]]\npermission_mode = \"all\"\n",
                 "b.toml:2:19: there is no permission mode `all`",
             ),
+            ("[[agent]]\nguard = \"on\"\n", "b.toml:2:9: there is no guard `on`"),
             ("[[agent]]\ncwd = \"../x\"\n", "b.toml:2:7: `../x` does not stay inside"),
             (
                 "[[agent]]\nmax_budget_usd = 0.0\n",

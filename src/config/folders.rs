@@ -107,6 +107,12 @@ impl Folders {
         self.data.join("programs")
     }
 
+    /// The folders that exist and that no agent may write in.
+    pub fn closed(&self) -> Vec<PathBuf> {
+        let own = [&self.config, &self.data, &self.state];
+        own.into_iter().filter(|folder| folder.is_dir()).cloned().collect()
+    }
+
     /// Creates the folders for settings, data and state, for the person only.
     pub fn create(&self) -> Result<(), Failure> {
         for folder in [&self.config, &self.data, &self.state, &self.state.join("engines")] {

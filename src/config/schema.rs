@@ -82,6 +82,7 @@ pub const KEYS: &[Key] = &[
     key("agent.permission_mode", Kind::Word(MODES), Trust::Narrow(Narrow::Mode)),
     key("agent.allowed_tools", Kind::List, Trust::Narrow(Narrow::Fewer)),
     key("agent.disallowed_tools", Kind::List, Trust::Narrow(Narrow::More)),
+    key("agent.guard", Kind::Word(&["auto", "require", "off"]), Trust::Person),
     key("claude.command", Kind::Program, Trust::Person),
     key("limits.agents", Kind::Whole(1, 256), Trust::Narrow(Narrow::Lower)),
     key("limits.max_turns", Kind::Whole(0, 100_000), Trust::Narrow(Narrow::Lower)),

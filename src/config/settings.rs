@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folders::Folders;
 use super::schema::MODES;
-use crate::model::agent::{AgentSpec, Backend};
+use crate::model::agent::{AgentSpec, Backend, GuardWish};
 use crate::model::permission::PermissionMode;
 
 /// Everything that can be set.
@@ -74,6 +74,8 @@ pub struct NewAgent {
     pub allowed_tools: Vec<String>,
     /// Tools that it does not get.
     pub disallowed_tools: Vec<String>,
+    /// Whether it is put behind the kernel's guard.
+    pub guard: GuardWish,
 }
 
 /// The Claude back end.
@@ -183,6 +185,9 @@ impl Settings {
             && rank(spec.permission_mode) > rank(ceiling)
         {
             spec.permission_mode = ceiling;
+        }
+        if spec.guard == GuardWish::Auto {
+            spec.guard = self.agent.guard;
         }
         if spec.model.is_none() && !self.agent.model.is_empty() {
             spec.model = Some(self.agent.model.clone());

@@ -64,7 +64,7 @@ pub fn judge(facts: &Facts) -> Diagnosis {
     checks.push(socket(&facts.socket, facts.socket_limit));
     checks.extend(facts.database.as_ref().map(database));
     checks.extend(facts.disk.as_ref().map(|(path, free)| disk(path, *free)));
-    checks.push(guard(facts.guard));
+    checks.push(guard(&facts.guard));
     checks.extend(facts.workspace.as_ref().map(workspace));
     Diagnosis { ok: checks.iter().all(|check| check.level != Weight::Error), checks }
 }
@@ -261,13 +261,13 @@ fn disk(path: &Path, free: u64) -> Check {
     }
 }
 
-fn guard(level: GuardLevel) -> Check {
-    match level {
-        GuardLevel::Enforced | GuardLevel::EnforcedBind => fine("guard", level.as_str()),
-        GuardLevel::Advisory => row(
+fn guard(guard: &Result<(), String>) -> Check {
+    match guard {
+        Ok(()) => fine("guard", GuardLevel::Enforced.as_str()),
+        Err(why) => row(
             "guard",
             Weight::Warn,
-            "advisory: the kernel guard is not built yet",
+            format!("{}: {why}", GuardLevel::Advisory.as_str()),
             "edit tools are gated; writes by shell and git are found and shown, not prevented",
         ),
     }
@@ -313,7 +313,7 @@ mod tests {
             socket_limit: 103,
             database: Some(Ok("12 sessions, schema 1".to_owned())),
             disk: Some(("/d".into(), 5 << 30)),
-            guard: GuardLevel::Advisory,
+            guard: Err("there is no Landlock".to_owned()),
             workspace: Some(Workspace { root: "/w".into(), is_repository: true, engine: None }),
         }
     }

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::agent::GuardLevel;
-
 /// Everything that was found out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
@@ -30,8 +28,8 @@ pub struct Facts {
     pub database: Option<Result<String, String>>,
     /// Where the history is, and how many bytes are free there.
     pub disk: Option<(PathBuf, u64)>,
-    /// How far the kernel can enforce leases.
-    pub guard: GuardLevel,
+    /// Whether the kernel can enforce leases; if not, why.
+    pub guard: Result<(), String>,
     /// The workspace.
     pub workspace: Option<Workspace>,
 }

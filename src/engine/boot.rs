@@ -2,8 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::desk::Desk;
+use super::door::aliases::Aliases;
+use super::door::build_output::BuildOutput;
+use super::door::guards::Guards;
+use super::door::porter::Ground;
 use super::event::WorkspaceInfo;
 use super::identity;
 use super::jobs::Jobs;
@@ -14,6 +20,8 @@ use super::update::decisions::BEHIND;
 use crate::agent::process;
 use crate::arbiter::{Observation, Rows, Seen, Settings, Table, WriterRow, restore};
 use crate::config;
+use crate::guard::Level;
+use crate::guard::probe::probe;
 use crate::history::Store;
 use crate::history::record::{LeaseRow, Process, Record};
 use crate::model::agent::GuardLevel;
@@ -46,6 +54,10 @@ pub struct Boot {
     pub arbiter: Settings,
     /// What the settings say of new agents.
     pub settings: Option<config::settings::Settings>,
+    /// Whether agents may be put behind the kernel's guard.
+    pub guard: bool,
+    /// Folders outside the workspace in which no agent that is guarded may write.
+    pub closed: Vec<PathBuf>,
 }
 
 impl Boot {
@@ -60,6 +72,8 @@ impl Boot {
             arbitrate: true,
             arbiter: Settings::default(),
             settings: None,
+            guard: true,
+            closed: Vec::new(),
         }
     }
 }
@@ -91,24 +105,61 @@ pub(super) fn assemble(wish: Boot) -> Result<Parts, Failure> {
         None => Store::open(&wish.history)?,
     };
     let (table, left_behind) = take_over(&wish.arbiter, &store, &root)?;
+    let (desk, looks) = Desk::new(table);
+    let output = Arc::new(BuildOutput::new(Path::new(&root)));
+    let (guards, no_guard) = wall(&wish, Path::new(&root), &desk, &output)?;
+    let level = if guards.is_some() { GuardLevel::Enforced } else { GuardLevel::Advisory };
     let setup = Setup {
         workspace: WorkspaceInfo {
             branch: super::disk::branch(Path::new(&root)),
             root,
-            guard: GuardLevel::Advisory,
+            guard: level,
         },
         seed: seed(),
         claude: wish.claude,
         script: wish.script,
         appendix: Some(SHARED_TREE.to_owned()),
         wait_ms: wish.wait_ms,
+        no_guard,
         arbitrate: wish.arbitrate,
         settings: wish.settings,
     };
     let jobs = Jobs::start()?;
     let retention = setup.settings.as_ref().map(Retention::of);
     let history = wish.history;
-    Ok(Parts { setup, store, jobs, table, history, left_behind, retention })
+    Ok(Parts { setup, store, jobs, desk, looks, output, guards, history, left_behind, retention })
+}
+
+/// Whether the kernel can be made to ask before an agent writes; if not, why.
+pub fn can_guard() -> Result<(), String> {
+    match probe(&std::env::temp_dir()) {
+        Level::Enforced => Ok(()),
+        Level::Advisory(reason) => Err(reason.to_string()),
+    }
+}
+
+/// The wall around the workspace; without one, why there is none.
+fn wall(
+    wish: &Boot,
+    root: &Path,
+    desk: &Arc<Desk>,
+    output: &Arc<BuildOutput>,
+) -> Result<(Option<Guards>, String), Failure> {
+    if !wish.guard || !wish.arbitrate {
+        return Ok((None, "it is switched off".to_owned()));
+    }
+    if let Err(why) = can_guard() {
+        return Ok((None, why));
+    }
+    let settings = wish.settings.as_ref();
+    let ground = Ground {
+        root: root.to_owned(),
+        output: Arc::clone(output),
+        aliases: Aliases::new(root),
+        protected: settings.map(|all| all.arbiter.protected.clone()).unwrap_or_default(),
+    };
+    let guards = Guards::open(Arc::new(ground), Arc::clone(desk), &wish.closed)?;
+    Ok((Some(guards), String::new()))
 }
 
 /// The arbiter as the former engine left it, and the processes that it left behind.

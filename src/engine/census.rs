@@ -38,6 +38,11 @@ impl Census {
         self.look_at_most(root, FILES)
     }
 
+    /// The files at the last look.
+    pub(super) fn files(&self) -> impl Iterator<Item = &WorkPath> {
+        self.files.keys()
+    }
+
     fn look_at_most(&mut self, root: &Path, most: usize) -> Option<Vec<(WorkPath, Disk)>> {
         let Some(now) = walk(root, most) else {
             self.begun = false;

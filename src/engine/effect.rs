@@ -8,6 +8,7 @@ use crate::arbiter::{Disk, Edit};
 use crate::history::record::Record;
 use crate::model::agent::Backend;
 use crate::model::id::{AgentId, CallId, ItemId, OpId, SessionId};
+use crate::model::lease::Owner;
 use crate::model::path::{Hash, WorkPath};
 use crate::model::session::SessionQuery;
 use crate::model::time::{Mono, Wall};
@@ -62,6 +63,8 @@ pub enum Effect {
         run: u64,
         /// By which driver.
         backend: Backend,
+        /// Whose processes it and its children are; `None`: it is not put behind the guard.
+        guarded: Option<Owner>,
         /// How.
         launch: Box<Launch>,
     },

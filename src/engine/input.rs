@@ -157,6 +157,8 @@ pub enum Input {
     Branch(String),
     /// Sessions of a former engine whose processes are gone.
     Buried(Vec<SessionId>),
+    /// The guard's threads have decided something.
+    Decided,
     /// Time has passed.
     Tick,
 }

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
 use super::census::Census;
 use super::command::Reply;
+use super::desk::{Desk, Look};
 use super::disk;
+use super::door::build_output::BuildOutput;
+use super::door::guards::Guards;
+use super::door::lookout::Lookout;
 use super::drivers::Drivers;
 use super::effect::Effect;
 use super::event::Event;
@@ -21,12 +26,13 @@ use super::state::State;
 use super::texts::Texts;
 use crate::agent::claude::drive;
 use crate::agent::process::sweep;
-use crate::agent::{Launch, Order, Said};
+use crate::agent::{Driver, Launch, Order, Said};
 use crate::arbiter::Disk;
 use crate::history::Store;
 use crate::history::record::{OpenRow, Process, Record};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
+use crate::model::lease::Owner;
 use crate::model::path::{Hash, WorkPath};
 use crate::model::time::{Mono, Wall};
 use crate::model::transcript::Level;
@@ -43,6 +49,8 @@ pub(super) struct Performer {
     drivers: Drivers,
     census: Arc<Mutex<Census>>,
     texts: Arc<Texts>,
+    output: Option<Arc<BuildOutput>>,
+    guards: Option<Arc<Guards>>,
     files: Jobs,
     /// Records that wait for the end of the step, to be queued in one piece.
     records: Vec<Record>,
@@ -72,11 +80,38 @@ impl Performer {
             drivers: Drivers::default(),
             census: Arc::default(),
             texts,
+            output: None,
+            guards: None,
             files,
             records: Vec::new(),
             wake_at: None,
             ended: false,
         }
+    }
+
+    /// Has files looked after that processes were let at, and agents put behind the wall.
+    pub(super) fn guard(
+        &mut self,
+        desk: &Arc<Desk>,
+        looks: Receiver<Look>,
+        output: Arc<BuildOutput>,
+        guards: Option<Guards>,
+    ) -> Result<(), Failure> {
+        let lookout = Lookout {
+            desk: Arc::downgrade(desk),
+            root: self.root.clone(),
+            output: Arc::clone(&output),
+            texts: Arc::clone(&self.texts),
+            store: Arc::clone(&self.store),
+        };
+        let thread = std::thread::Builder::new().name("lookout".to_owned());
+        thread.spawn(move || lookout.keep(&looks)).map_err(|error| {
+            Failure::new(FailureKind::Internal, "a thread to look after files cannot be started")
+                .cause(error)
+        })?;
+        self.output = Some(output);
+        self.guards = guards.map(Arc::new);
+        Ok(())
     }
 
     /// The first look at the tree and the branch.
@@ -87,8 +122,13 @@ impl Performer {
         // After a crash of the engine commands of its agents may live on: nobody waits for them.
         tokio::task::spawn_blocking(|| drop(sweep::sweep_abandoned(sweep::PATIENCE)));
         let (root, census) = (self.root.clone(), Arc::clone(&self.census));
+        let output = self.output.clone();
         tokio::task::spawn_blocking(move || {
-            census.lock().unwrap_or_else(PoisonError::into_inner).look(&root);
+            let mut census = census.lock().unwrap_or_else(PoisonError::into_inner);
+            census.look(&root);
+            if let Some(output) = output {
+                output.met(census.files());
+            }
         });
         self.look_up_branch();
         self.watch_history();
@@ -147,8 +187,15 @@ impl Performer {
                 let (engine_pid, engine_started) = this_engine();
                 self.records.push(Record::Close { session, engine_pid, engine_started });
             }
-            Effect::Release { agent } => self.drivers.release(agent),
-            Effect::Spawn { agent, run, backend: _, launch } => self.spawn(agent, run, launch),
+            Effect::Release { agent } => {
+                self.drivers.release(agent);
+                if let Some(guards) = &self.guards {
+                    guards.release(agent);
+                }
+            }
+            Effect::Spawn { agent, run, backend: _, guarded, launch } => {
+                self.spawn(agent, run, guarded, launch);
+            }
             Effect::Order { agent, order } => self.order(agent, order),
             Effect::Resolve { op, raw, cwd } => {
                 let root = self.root.clone();
@@ -284,12 +331,13 @@ impl Performer {
     }
 
     /// Starts a process beside the loop, which goes on deciding meanwhile.
-    fn spawn(&self, agent: AgentId, run: u64, launch: Box<Launch>) {
+    fn spawn(&self, agent: AgentId, run: u64, guarded: Option<Owner>, launch: Box<Launch>) {
         self.drivers.begin(agent, run);
         let (drivers, said, inputs) =
             (self.drivers.clone(), self.said.clone(), self.inputs.clone());
+        let guards = self.guards.clone();
         tokio::spawn(async move {
-            let started = drive::start(&launch, agent, run, said).await;
+            let started = start(&launch, guarded, guards, agent, run, said).await;
             let result = match started {
                 Ok(driver) => Ok(Some(identity::of(drivers.started(agent, run, driver)))),
                 Err(failure) => {
@@ -302,6 +350,9 @@ impl Performer {
     }
 
     fn order(&self, agent: AgentId, order: Order) {
+        if let (Order::Interrupt | Order::Stop, Some(guards)) = (&order, &self.guards) {
+            guards.cancel_parks(agent);
+        }
         if let Some(run) = self.drivers.order(agent, order) {
             self.send(Input::OrderFailed { agent, run });
         }
@@ -399,6 +450,32 @@ impl Performer {
             let _ = inputs.send(input).await;
         });
     }
+}
+
+/// Starts an agent, behind the wall if it is to be guarded.
+async fn start(
+    launch: &Launch,
+    guarded: Option<Owner>,
+    guards: Option<Arc<Guards>>,
+    agent: AgentId,
+    run: u64,
+    said: mpsc::Sender<Said>,
+) -> Result<Driver, Failure> {
+    let Some(owner) = guarded else { return drive::start(launch, None, agent, run, said).await };
+    let Some(guards) = guards else {
+        return Err(Failure::new(FailureKind::Internal, "there is no guard for the agent"));
+    };
+    let name = agent.to_string();
+    let (enter, entrance) = guards.prepare(owner, &name)?;
+    let driver = drive::start(launch, Some(enter), agent, run, said).await?;
+    let process = driver.pid;
+    // It waits for the process for a moment, if at all. Without an answer the driver is dropped,
+    // and the agent ends with it.
+    let begun = tokio::task::spawn_blocking(move || guards.begin(agent, process, entrance)).await;
+    begun.unwrap_or_else(|_| {
+        Err(Failure::new(FailureKind::Internal, "the guard of the agent could not begin"))
+    })?;
+    Ok(driver)
 }
 
 /// The process of this engine, and when it began.

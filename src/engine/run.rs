@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::desk::{Desk, Look};
+use super::door::build_output::BuildOutput;
+use super::door::guards::Guards;
 use super::event::ToEngine;
 use super::input::{Asker, ClientId, Input};
 use super::jobs::Jobs;
@@ -17,7 +22,6 @@ use super::retention::Retention;
 use super::state::{Setup, State};
 use crate::agent::Said;
 use crate::agent::process::sweep;
-use crate::arbiter::Table;
 use crate::history::Store;
 use crate::history::record::Process;
 use crate::model::failure::Failure;
@@ -56,8 +60,14 @@ pub struct Parts {
     pub store: Store,
     /// Who works on files.
     pub(super) jobs: Jobs,
-    /// Leases and observations of former engines.
-    pub table: Table,
+    /// Where it is decided, with the leases and observations of former engines.
+    pub(super) desk: Arc<Desk>,
+    /// What the lookout has to look after.
+    pub(super) looks: Receiver<Look>,
+    /// What git ignores here.
+    pub(super) output: Arc<BuildOutput>,
+    /// The wall around the workspace; `None`: there is none.
+    pub(super) guards: Option<Guards>,
     /// Where the history lies, for readers.
     pub history: PathBuf,
     /// Processes of a former engine that may still write.
@@ -140,7 +150,7 @@ impl Clock {
 }
 
 async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Failure> {
-    let clock = Clock { start: Instant::now() };
+    let clock = Clock { start: parts.desk.start() };
     let (inputs, mut results) = mpsc::channel::<Input>(INPUTS);
     let (said, mut words) = mpsc::channel::<Said>(SAID);
     let (stored, mut durable) = mpsc::channel::<Input>(TICKETS);
@@ -148,9 +158,11 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Fail
     let mut clients = JoinSet::new();
     let mut next_client = 1;
     let root = PathBuf::from(&parts.setup.workspace.root);
-    let mut state = State::new(parts.setup, parts.table, clock.now());
+    let desk = parts.desk;
+    let mut state = State::new(parts.setup, Arc::clone(&desk), clock.now());
     let mut performer =
         Performer::new(root, parts.store, parts.jobs, parts.history, inputs, said, stored);
+    performer.guard(&desk, parts.looks, parts.output, parts.guards)?;
     performer.begin(parts.left_behind);
     let mut upkeep = JoinSet::new();
     upkeep.spawn(reap());
@@ -181,6 +193,7 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Fail
                 clients.spawn(forward(id, door.commands, room, asked.clone()));
             }
             Some(input) = durable.recv() => batch.push(input),
+            () = desk.news() => batch.push(Input::Decided),
             Some((client, command)) = commands.recv() => match command {
                 Some(ToEngine { id, command }) => {
                     batch.push(Input::Command { from: Asker { client, id }, command });

@@ -1,14 +1,17 @@
 //! The engine's state: a plain value that [`State::update`] changes and that never acts itself.
+//!
+//! The arbiter's table is not in it but at the [`Desk`], where the guard's threads decide as well.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
+use super::desk::Desk;
 use super::effect::Effect;
 use super::event::{AgentSnapshot, Event, RefusedAttempt, Snapshot, WorkspaceInfo};
 use super::fold::{Change, Fold};
 use super::input::{Asker, Input, Ticket};
 use super::update::asks::OpenAsk;
 use super::update::writes::Op;
-use crate::arbiter::Table;
 use crate::config::settings::Settings;
 use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentInfo, AgentSpec, QueuedPrompt};
@@ -38,6 +41,8 @@ pub struct Setup {
     pub appendix: Option<String>,
     /// How long a write may wait inside a tool call, in milliseconds.
     pub wait_ms: u64,
+    /// Why there is no guard here, if there is none.
+    pub no_guard: String,
     /// Whether writes are arbitrated at all. Without it agents overwrite each other: it exists to
     /// show that, and for nothing else.
     pub arbitrate: bool,
@@ -129,7 +134,7 @@ pub struct State {
     pub(super) last_run: u64,
     pub(super) asks: BTreeMap<AskId, OpenAsk>,
     pub(super) last_ask: u64,
-    pub(super) table: Table,
+    pub(super) desk: Arc<Desk>,
     pub(super) ops: HashMap<OpId, Op>,
     pub(super) last_op: u64,
     pub(super) calls: HashMap<(AgentId, CallId), OpId>,
@@ -162,22 +167,21 @@ pub struct State {
 }
 
 impl State {
-    /// An empty bench at the moment `now`, with the leases and observations of `table`.
-    pub fn new(setup: Setup, table: Table, now: Now) -> Self {
+    /// An empty bench at the moment `now`, with the leases and observations that are at the desk.
+    pub(super) fn new(setup: Setup, desk: Arc<Desk>, now: Now) -> Self {
         Self {
             ids: IdSource::new(setup.seed),
-            behind: table
-                .leases()
-                .filter(|(_, lease)| lease.behind.is_some())
-                .map(|(path, _)| path.to_owned())
-                .collect(),
+            behind: desk.read(|table| {
+                let behind = table.leases().filter(|(_, lease)| lease.behind.is_some());
+                behind.map(|(path, _)| path.to_owned()).collect()
+            }),
             setup,
             agents: BTreeMap::new(),
             last_agent: 0,
             last_run: 0,
             asks: BTreeMap::new(),
             last_ask: 0,
-            table,
+            desk,
             ops: HashMap::new(),
             last_op: 0,
             calls: HashMap::new(),
@@ -216,7 +220,7 @@ impl State {
     /// Asks to be woken at the earliest time at which something is due.
     fn arm(&mut self, step: &mut Step) {
         let lives = self.agents.values().filter_map(|agent| agent.wake);
-        let due = lives.chain(self.table.next_wake()).min();
+        let due = lives.chain(self.desk.read(crate::arbiter::Table::next_wake)).min();
         if due != self.wake_at {
             self.wake_at = due;
             if let Some(at) = due {
@@ -244,7 +248,9 @@ impl State {
 
     /// The leases as rows.
     pub(super) fn leases(&self) -> Vec<LeaseInfo> {
-        self.table.leases().map(|(path, lease)| self.lease_info(path, lease)).collect()
+        self.desk.read(|table| {
+            table.leases().map(|(path, lease)| self.lease_info(path, lease)).collect()
+        })
     }
 
     pub(super) fn lease_info(&self, path: &str, lease: &crate::arbiter::Lease) -> LeaseInfo {

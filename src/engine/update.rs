@@ -59,6 +59,10 @@ impl State {
                     self.decide(step, arbiter::Input::Buried { session });
                 }
             }
+            Input::Decided => {
+                let doings = self.desk.take();
+                self.decided_beside(step, doings);
+            }
             Input::Tick => self.tick(step),
         }
     }

@@ -75,6 +75,9 @@ pub struct AgentSpec {
     /// The folder it starts in, relative to the workspace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
+    /// Whether it is put behind the kernel's guard.
+    #[serde(skip_serializing_if = "GuardWish::is_auto")]
+    pub guard: GuardWish,
 }
 
 /// How an agent fares. Each has a mark by shape on the screen.
@@ -119,6 +122,38 @@ impl GuardLevel {
             Self::EnforcedBind => "enforced-bind",
             Self::Advisory => "advisory",
         }
+    }
+}
+
+/// Whether an agent is put behind the kernel's guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuardWish {
+    /// Where the system can.
+    #[default]
+    Auto,
+    /// It is not started without.
+    Require,
+    /// Never. Its shell, scripts and git then write what they like, and `sudo`, `mount` and
+    /// debuggers work in it.
+    Off,
+}
+
+impl GuardWish {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Require, Self::Off];
+
+    /// The word in settings and bench files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Require => "require",
+            Self::Off => "off",
+        }
+    }
+
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
     }
 }
 

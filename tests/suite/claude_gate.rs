@@ -1,6 +1,7 @@
 //! The gate in front of the real agent's writes: who is refused, in which words, and what gets
 //! through.
 
+use benchdog::engine::boot::Boot;
 use benchdog::engine::command::{Command, Reply};
 use benchdog::engine::event::Event;
 use benchdog::history::read::{ChangeQuery, Scope};
@@ -59,7 +60,7 @@ fn pinned_in(mode: PermissionMode) {
     let workspace = Workspace::with(&[("a.txt", "one\n")]);
     let api = ModelApi::start(&json!({ "write": [
         read(&workspace, "a.txt"), write(&workspace, "a.txt", "two\n"), text("Well.") ] }));
-    let fast = |boot: &mut benchdog::engine::boot::Boot| boot.wait_ms = 50;
+    let fast = |boot: &mut Boot| boot.wait_ms = 50;
     let Some(mut bench) = BenchEngine::start_with(workspace, &api, fast) else { return };
     let patterns = vec!["a.txt".to_owned()];
     let pin = Command::Pin { patterns, reason: "by hand".to_owned(), to: None };
@@ -96,7 +97,7 @@ fn a_file_that_another_agent_is_at_is_refused_with_its_name() {
                 after("go", text("Done."))],
         "blue": [read(&workspace, "a.txt"), write(&workspace, "a.txt", "three\n"), text("Well.")],
     }));
-    let fast = |boot: &mut benchdog::engine::boot::Boot| boot.wait_ms = 50;
+    let fast = |boot: &mut Boot| boot.wait_ms = 50;
     let Some(mut bench) = BenchEngine::start_with(workspace, &api, fast) else { return };
     let red = bench.agent("red", PermissionMode::AcceptEdits);
     let blue = bench.agent("blue", PermissionMode::AcceptEdits);
@@ -236,10 +237,11 @@ fn what_a_command_changes_is_attributed_to_its_agent() {
 }
 
 #[test]
-fn a_command_that_changes_a_file_of_somebody_else_is_flagged() {
+fn without_the_guard_a_command_that_changes_a_file_of_somebody_else_is_flagged() {
     let api = ModelApi::start(&json!({}));
     let workspace = Workspace::with(&[("mine.txt", "one\n")]);
-    let Some(mut bench) = BenchEngine::start(workspace, &api) else { return };
+    let unguarded = |boot: &mut Boot| boot.guard = false;
+    let Some(mut bench) = BenchEngine::start_with(workspace, &api, unguarded) else { return };
     let patterns = vec!["mine.txt".to_owned()];
     bench.ask(Command::Pin { patterns, reason: String::new(), to: None });
     shell(&mut bench, &api, "echo two > mine.txt");

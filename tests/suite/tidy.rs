@@ -14,7 +14,10 @@ const FLOORS: [(&str, &[&str]); 13] = [
     ("agent", &["model"]),
     ("history", &["model"]),
     ("journal", &["model"]),
-    ("engine", &["model", "config", "arbiter", "supervisor", "agent", "history", "journal"]),
+    (
+        "engine",
+        &["model", "config", "arbiter", "supervisor", "agent", "guard", "history", "journal"],
+    ),
     ("control", &["model", "engine"]),
     ("doctor", &["model", "engine", "config"]),
     ("ui", &["model", "engine", "config"]),

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::decode::Phase;
 use super::{encode, launch};
 use crate::agent::process::sweep::{self, Swept};
-use crate::agent::process::{self, Spec};
+use crate::agent::process::{self, Enter, Spec};
 use crate::agent::{Driver, Launch, Said};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::AgentId;
@@ -58,17 +58,23 @@ const PATIENCE: Patience = Patience {
     quiet: Duration::from_millis(300),
 };
 
-/// Starts an agent. What it says goes to `said`; [`Report::Ready`] or [`Report::Exited`] follows.
+/// Starts an agent, which goes through `enter` before it runs. What it says goes to `said`; [`Report::Ready`] or [`Report::Exited`] follows.
 pub async fn start(
     launch: &Launch,
+    enter: Option<Enter>,
     agent: AgentId,
     run: u64,
     said: mpsc::Sender<Said>,
 ) -> Result<Driver, Failure> {
-    start_with(launch, Voice::new(agent, run, said), PATIENCE).await
+    start_with(launch, enter, Voice::new(agent, run, said), PATIENCE).await
 }
 
-async fn start_with(launch: &Launch, voice: Voice, patience: Patience) -> Result<Driver, Failure> {
+async fn start_with(
+    launch: &Launch,
+    enter: Option<Enter>,
+    voice: Voice,
+    patience: Patience,
+) -> Result<Driver, Failure> {
     let cwd = &launch.cwd;
     if !cwd.as_os_str().is_empty() && !cwd.is_dir() {
         let message = format!("the folder `{}` does not exist", cwd.display());
@@ -86,7 +92,8 @@ async fn start_with(launch: &Launch, voice: Voice, patience: Patience) -> Result
         run: uuid::Uuid::new_v4().to_string(),
     };
     let mark = spec.run.clone();
-    let mut child = process::spawn(spec).await.map_err(|error| not_started(&program, &error))?;
+    let mut child =
+        process::spawn(spec, enter).await.map_err(|error| not_started(&program, &error))?;
     let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(pid), (Some(stdin), Some(stdout), Some(stderr))) = (child.id(), streams) else {
         return Err(Failure::new(FailureKind::Internal, format!("`{program}` has no streams")));

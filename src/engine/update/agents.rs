@@ -12,9 +12,10 @@ use crate::engine::fold::Fold;
 use crate::engine::input::Asker;
 use crate::engine::state::{Agent, State, Step};
 use crate::history::record::Process;
-use crate::model::agent::{AgentInfo, AgentSpec, AgentState, Backend};
+use crate::model::agent::{AgentInfo, AgentSpec, AgentState, Backend, GuardLevel, GuardWish};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, SessionId};
+use crate::model::lease::Owner;
 use crate::model::permission::PermissionMode;
 use crate::model::session::SessionRow;
 use crate::model::transcript::Level;
@@ -193,8 +194,10 @@ impl State {
 
     /// Starts an agent's process.
     fn spawn(&mut self, step: &mut Step, id: AgentId) {
-        let launch = match self.agent(id).and_then(|agent| self.launch(agent)) {
-            Ok(launch) => launch,
+        let ready =
+            self.agent(id).and_then(|agent| Ok((self.launch(agent)?, self.guard_of(agent)?)));
+        let (launch, guard) = match ready {
+            Ok(ready) => ready,
             Err(failure) => return self.drop_unstarted(step, id, failure),
         };
         self.last_run += 1;
@@ -202,9 +205,29 @@ impl State {
         let Some(agent) = self.agents.get_mut(&id) else { return };
         agent.run = run;
         agent.reported_usd = None;
+        agent.info.guard = guard;
         let backend = agent.row.backend;
-        step.out.push(Effect::Spawn { agent: id, run, backend, launch: Box::new(launch) });
+        let owner = Owner::Session(agent.session(), None);
+        let guarded = (guard == GuardLevel::Enforced).then_some(owner);
+        step.out.push(Effect::Spawn { agent: id, run, backend, guarded, launch: Box::new(launch) });
         self.show(step, id);
+    }
+
+    /// How far an agent will be guarded, or why it cannot be as it must.
+    fn guard_of(&self, agent: &Agent) -> Result<GuardLevel, Failure> {
+        let level = self.setup.workspace.guard;
+        match agent.spec.guard {
+            GuardWish::Off => Ok(GuardLevel::Advisory),
+            GuardWish::Require if level == GuardLevel::Advisory => {
+                let text = format!(
+                    "the kernel's guard is required for {} and cannot be had: {}",
+                    agent.info.name, self.setup.no_guard
+                );
+                Err(Failure::new(FailureKind::AgentStart, text)
+                    .hint("`agent.guard = \"auto\"` starts it with edit tools gated only"))
+            }
+            GuardWish::Auto | GuardWish::Require => Ok(level),
+        }
     }
 
     fn launch(&self, agent: &Agent) -> Result<Launch, Failure> {

@@ -112,7 +112,7 @@ impl State {
     }
 
     fn check_path(&self, path: &str) -> Result<(), Failure> {
-        if self.table.lease_of(path).is_some() {
+        if self.desk.read(|table| table.lease_of(path).is_some()) {
             return Ok(());
         }
         Err(Failure::new(FailureKind::Failed, format!("nobody holds `{path}`"))

@@ -1,8 +1,9 @@
 //! What the arbiter decides, and what follows from it for agents, front ends and the history.
 
-use super::writes::{Op, Phase, Purpose};
+use super::writes::{Phase, Purpose};
 use crate::agent::Verdict;
 use crate::arbiter;
+use crate::engine::desk::{Attempt, Doing};
 use crate::engine::effect::Effect;
 use crate::engine::event::{Event, RefusedAttempt};
 use crate::engine::input::Ticket;
@@ -24,7 +25,24 @@ pub(in crate::engine) const BEHIND: &str = "./";
 impl State {
     /// Asks the arbiter and does what it says. The only way to it.
     pub(in crate::engine) fn decide(&mut self, step: &mut Step, input: arbiter::Input) {
-        let effects = self.table.decide(step.now.mono, input);
+        let (before, effects) = self.desk.decide(step.now.mono, input);
+        self.decided_beside(step, before);
+        self.follow(step, None, effects);
+    }
+
+    /// Does what follows from decisions that the guard's threads have made.
+    pub(in crate::engine) fn decided_beside(&mut self, step: &mut Step, doings: Vec<Doing>) {
+        for Doing { attempt, effects } in doings {
+            self.follow(step, attempt.as_ref(), effects);
+        }
+    }
+
+    fn follow(
+        &mut self,
+        step: &mut Step,
+        attempt: Option<&Attempt>,
+        effects: Vec<arbiter::Effect>,
+    ) {
         let mut leases = Vec::new();
         for effect in effects {
             match effect {
@@ -34,7 +52,12 @@ impl State {
                 arbiter::Effect::Granted { op, note } => {
                     self.store_grant(step, op, note, std::mem::take(&mut leases));
                 }
-                arbiter::Effect::Refused { op, refusal } => self.refuse(step, op, refusal),
+                arbiter::Effect::Refused { op, refusal } => match attempt {
+                    Some(Attempt { owner, program }) => {
+                        self.note_refusal(step, owner, program, None, &refusal);
+                    }
+                    None => self.refuse(step, op, refusal),
+                },
                 arbiter::Effect::Waiting { op, path, holder, place } => {
                     self.waits(step, op, &path, &holder, place);
                 }
@@ -53,7 +76,7 @@ impl State {
                 arbiter::Effect::Tell { owner, text, shown } => {
                     self.tell(step, &owner, text, shown);
                 }
-                // No process of an agent is asked about yet.
+                // The lookout has it from the desk.
                 arbiter::Effect::LookAfter { .. } => {}
                 // `State::arm` asks for the earliest wake-up of all parts at once.
                 arbiter::Effect::WakeAt(_) => {}
@@ -184,7 +207,7 @@ impl State {
             return self.refuse(step, op, Refusal { code, path: None, holder: None, text });
         }
         self.stop_waiting(step, op);
-        let goes_on = self.table.is_open(op);
+        let goes_on = self.desk.read(|table| table.is_open(op));
         let Some(found) = self.ops.get_mut(&op) else {
             return self.decide(step, arbiter::Input::Withdrawn { op });
         };
@@ -253,7 +276,7 @@ impl State {
         let Some(found) = self.ops.remove(&op) else { return };
         let path = found.path.as_ref().map_or(&*found.raw, |path| path.as_str()).to_owned();
         if !matches!(found.purpose, Purpose::Reserve { .. }) {
-            self.note_refusal(step, &found, path, &refusal);
+            self.note_refusal(step, &found.owner, &found.tool, Some(path), &refusal);
         }
         match found.purpose {
             Purpose::Gate { agent: id, call, request, ask } => {
@@ -276,12 +299,21 @@ impl State {
         }
     }
 
-    fn note_refusal(&mut self, step: &mut Step, op: &Op, path: String, refusal: &Refusal) {
+    fn note_refusal(
+        &mut self,
+        step: &mut Step,
+        owner: &Owner,
+        tool: &str,
+        path: Option<String>,
+        refusal: &Refusal,
+    ) {
+        let path = path.or_else(|| refusal.path.as_ref().map(ToString::to_string));
+        let path = path.unwrap_or_default();
         let attempt = RefusedAttempt {
             at: step.now.wall,
-            who: self.owner_name(&op.owner),
+            who: self.owner_name(owner),
             path: path.clone(),
-            tool: op.tool.clone(),
+            tool: tool.to_owned(),
             code: refusal.code,
             holder: refusal.holder.clone(),
         };
@@ -293,9 +325,9 @@ impl State {
         step.store(Record::Decision(DecisionRow {
             workspace: self.setup.workspace.root.clone(),
             at: step.now.wall,
-            owner: op.owner.clone(),
+            owner: owner.clone(),
             path,
-            tool: op.tool.clone(),
+            tool: tool.to_owned(),
             code: refusal.code.as_str().to_owned(),
             text: refusal.text.clone(),
         }));

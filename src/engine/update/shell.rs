@@ -9,7 +9,7 @@ use crate::engine::effect::Effect;
 use crate::engine::event::Event;
 use crate::engine::state::{State, Step};
 use crate::model::id::{AgentId, CallId, RequestId};
-use crate::model::lease::Owner;
+use crate::model::lease::{LeaseState, Owner};
 use crate::model::path::WorkPath;
 use crate::model::transcript::Level;
 
@@ -164,10 +164,10 @@ impl State {
             Disk::File { hash, .. } => Some(*hash),
             Disk::Unreadable(_) => return false,
         };
-        let in_flight = self
-            .table
-            .lease_of(path.as_str())
-            .is_some_and(|lease| lease.state == crate::model::lease::LeaseState::Inflight);
+        let in_flight = self.desk.read(|table| {
+            let lease = table.lease_of(path.as_str());
+            lease.is_some_and(|lease| lease.state == LeaseState::Inflight)
+        });
         !in_flight && self.versions.get(path) != Some(&now)
     }
 }

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::agent::{AskVerdict, Order, Said, Verdict};
 use crate::arbiter::{Disk, Settings, Table, edited};
 use crate::engine::command::{Command, Reply};
+use crate::engine::desk::Desk;
 use crate::engine::effect::{Content, Effect};
 use crate::engine::event::{Event, WorkspaceInfo};
 use crate::engine::input::{Asker, ClientId, Extent, Input, Loaded, Place, WriteTrouble};
@@ -79,12 +80,13 @@ impl Bench {
             script: vec!["benchdog".to_owned(), "agent-script".to_owned()],
             appendix: None,
             wait_ms: 20_000,
+            no_guard: "this system has none".to_owned(),
             arbitrate: true,
             settings: None,
         };
         let now = Now { mono: Mono(0), wall: Wall(0) };
         Self {
-            state: State::new(setup, Table::new(Settings::default()), now),
+            state: State::new(setup, Desk::new(Table::new(Settings::default())).0, now),
             now: 0,
             files: BTreeMap::new(),
             texts: BTreeMap::new(),

@@ -166,23 +166,25 @@ impl State {
         let Ok(path) = self.plain_path(raw) else {
             return json!({ "path": raw, "state": "outside" });
         };
-        let standing = self.table.who_has(owner, &path);
-        let last = standing.last_writer.map(|(writer, _)| self.owner_name(writer));
-        let changed = standing.changed_since_seen;
-        match standing.lease.or(standing.pin.map(|(_, lease)| lease)) {
-            None => json!({ "path": path, "state": "free", "queue": [], "last_writer": last,
-                            "changed_since_you_read": changed }),
-            Some(lease) => json!({
-                "path": path,
-                "state": lease.state,
-                "owner": self.owner_name(&lease.owner),
-                "since_s": step.now.mono.since(lease.since) / 1000,
-                "task": lease.reason,
-                "queue": lease.queue.iter().map(|owner| self.owner_name(owner)).collect::<Vec<_>>(),
-                "last_writer": last,
-                "changed_since_you_read": changed,
-            }),
-        }
+        self.desk.read(|table| {
+            let standing = table.who_has(owner, &path);
+            let last = standing.last_writer.map(|(writer, _)| self.owner_name(writer));
+            let changed = standing.changed_since_seen;
+            match standing.lease.or(standing.pin.map(|(_, lease)| lease)) {
+                None => json!({ "path": path, "state": "free", "queue": [], "last_writer": last,
+                                "changed_since_you_read": changed }),
+                Some(lease) => json!({
+                    "path": path,
+                    "state": lease.state,
+                    "owner": self.owner_name(&lease.owner),
+                    "since_s": step.now.mono.since(lease.since) / 1000,
+                    "task": lease.reason,
+                    "queue": lease.queue.iter().map(|owner| self.owner_name(owner)).collect::<Vec<_>>(),
+                    "last_writer": last,
+                    "changed_since_you_read": changed,
+                }),
+            }
+        })
     }
 
     fn reserve_files(

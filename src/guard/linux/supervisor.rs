@@ -8,7 +8,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -61,12 +61,14 @@ pub(super) struct Shared {
     pub(super) masks: AtomicU64,
     parks: Mutex<Parks>,
     changed: Condvar,
+    /// How often something has become free, and how many calls are parked or being parked.
+    freed: AtomicU64,
+    parked: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Parks {
     list: Vec<Parked>,
-    woken: bool,
     cancelled: bool,
     ended: bool,
 }
@@ -74,6 +76,8 @@ struct Parks {
 struct Parked {
     job: Job,
     since: Instant,
+    /// What [`Shared::freed`] was before it was asked about: with another number it is asked again.
+    asked_at: u64,
 }
 
 impl std::fmt::Debug for Shared {
@@ -108,6 +112,8 @@ impl Supervisor {
             masks: AtomicU64::new(0),
             parks: Mutex::default(),
             changed: Condvar::new(),
+            freed: AtomicU64::new(0),
+            parked: AtomicUsize::new(0),
         });
         let keeper = shared.clone();
         let door = shared.clone();
@@ -120,11 +126,15 @@ impl Supervisor {
         Ok(Self { shared, door })
     }
 
-    /// Asks again about all parked calls. To be called when something has become free.
+    /// Asks again about all parked calls, and about one that is being parked just now. To be called
+    /// when something has become free; costs next to nothing when nobody waits.
     pub fn wake(&self) {
-        let mut parks = self.shared.parks();
-        parks.woken = true;
-        self.shared.changed.notify_all();
+        self.shared.freed.fetch_add(1, Ordering::SeqCst);
+        if self.shared.parked.load(Ordering::SeqCst) > 0 {
+            // Whoever looks at the number holds this, so that the news cannot come in between.
+            let _parks = self.shared.parks();
+            self.shared.changed.notify_all();
+        }
     }
 
     /// Lets all parked calls fail: the person interrupts the agent.
@@ -136,7 +146,7 @@ impl Supervisor {
 
     /// How many calls are parked.
     pub fn parked(&self) -> usize {
-        self.shared.parks().list.len()
+        self.shared.parked.load(Ordering::SeqCst)
     }
 
     /// Whether anything of the agent still lives.
@@ -246,15 +256,20 @@ impl Shared {
         Ok(if alone { Given::As(number) } else { Given::Answered })
     }
 
-    fn park(&self, job: Job, since: Instant) {
+    fn park(&self, job: Job, since: Instant, asked_at: u64) {
         let mut parks = self.parks();
         if parks.ended || parks.list.len() >= PARKED {
             drop(parks);
             self.give_up(job, Outcome::Expired);
             return;
         }
-        parks.list.push(Parked { job, since });
+        parks.list.push(Parked { job, since, asked_at });
+        self.parked.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_all();
+    }
+
+    fn freed(&self) -> u64 {
+        self.freed.load(Ordering::SeqCst)
     }
 
     /// Answers a parked call with `EBUSY`.
@@ -304,9 +319,10 @@ fn keep_door(shared: &Arc<Shared>) {
             waited: Duration::ZERO,
             parked: None,
         };
+        let freed = shared.freed();
         let verdict = handle(&mut performer, &mut job);
         if let Some(job) = shared.answer(job, verdict) {
-            shared.park(job, Instant::now());
+            shared.park(job, Instant::now(), freed);
         }
     }
 }
@@ -331,7 +347,9 @@ fn keep_parks(shared: &Arc<Shared>) {
     let mut parks = shared.parks();
     loop {
         let opens = parks.list.iter().any(|parked| parked.job.parked.is_none());
-        parks = if parks.ended || parks.woken || parks.cancelled {
+        let freed = shared.freed();
+        let news = parks.list.iter().any(|parked| parked.asked_at != freed);
+        parks = if parks.ended || parks.cancelled || news {
             parks
         } else if parks.list.is_empty() {
             shared.changed.wait(parks).unwrap_or_else(PoisonError::into_inner)
@@ -342,10 +360,12 @@ fn keep_parks(shared: &Arc<Shared>) {
         };
         let ended = parks.ended;
         let cancelled = std::mem::take(&mut parks.cancelled) || ended;
-        let woken = std::mem::take(&mut parks.woken);
         let list = std::mem::take(&mut parks.list);
         drop(parks);
-        for Parked { mut job, since } in list {
+        for Parked { mut job, since, asked_at } in list {
+            // It is counted until it is back in the list, so that nobody takes us for idle.
+            let _counted = Uncount(&shared.parked);
+            let freed = shared.freed();
             job.waited = since.elapsed();
             let asked = job.parked.is_some();
             if !shared.waits(job.id) {
@@ -354,12 +374,12 @@ fn keep_parks(shared: &Arc<Shared>) {
                 shared.give_up(job, Outcome::Cancelled);
             } else if asked && job.waited >= shared.longest_park {
                 shared.give_up(job, Outcome::Expired);
-            } else if asked && !woken {
-                shared.park(job, since);
+            } else if asked && asked_at == freed {
+                shared.park(job, since, asked_at);
             } else {
                 let verdict = handle(&mut performer, &mut job);
                 if let Some(job) = shared.answer(job, verdict) {
-                    shared.park(job, since);
+                    shared.park(job, since, freed);
                 }
             }
         }
@@ -367,6 +387,15 @@ fn keep_parks(shared: &Arc<Shared>) {
             return;
         }
         parks = shared.parks();
+    }
+}
+
+/// Counts one parked call less when dropped.
+struct Uncount<'a>(&'a AtomicUsize);
+
+impl Drop for Uncount<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -39,7 +39,7 @@ async fn run_with(text: &str, patience: Patience, room: usize) -> Run {
     process::become_subreaper().unwrap();
     let (said, heard) = mpsc::channel(room);
     let voice = Voice::new(AgentId(1), 1, said);
-    let driver = start_with(&script(text), voice, patience).await.unwrap();
+    let driver = start_with(&script(text), None, voice, patience).await.unwrap();
     Run { driver, heard }
 }
 
@@ -297,11 +297,11 @@ async fn an_agent_ends_with_its_driver_and_with_its_listener() {
 async fn a_missing_program_or_folder_says_what_to_do() {
     let (said, _heard) = mpsc::channel(1);
     let missing = Launch { program: vec!["/nowhere/claude".into()], ..Launch::default() };
-    let failure = start(&missing, AgentId(1), 1, said.clone()).await.unwrap_err();
+    let failure = start(&missing, None, AgentId(1), 1, said.clone()).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::AgentStart);
     assert_eq!(failure.message, "`/nowhere/claude` is not installed");
     assert!(failure.hint.unwrap().contains("benchdog install claude"));
     let folder = Launch { cwd: "/nowhere".into(), ..script("exit 0") };
-    let failure = start(&folder, AgentId(1), 1, said).await.unwrap_err();
+    let failure = start(&folder, None, AgentId(1), 1, said).await.unwrap_err();
     assert_eq!(failure.message, "the folder `/nowhere` does not exist");
 }

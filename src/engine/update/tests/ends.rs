@@ -48,7 +48,7 @@ fn a_grant_that_the_arbiter_took_back_is_not_carried_out() {
     bench.call("ci", "write_file", json!({"path": "b", "content": "ci\n"}));
     let op = *bench.state.ops.keys().next().unwrap();
     let now = bench.state.epoch.mono;
-    bench.state.table.decide(now, crate::arbiter::Input::Withdrawn { op });
+    bench.state.desk.decide(now, crate::arbiter::Input::Withdrawn { op });
     bench.arrive();
     assert_eq!(bench.log(), ["ci refused b FAILED", "reply FAILED false"]);
     assert!(!bench.files.contains_key("b"));
@@ -98,7 +98,7 @@ fn what_a_front_end_waited_for_ends_with_it() {
     assert_eq!(bench.state.ops.len(), 1);
     bench.done(BLUE, "c1", "Write", write("a", "one"), "one");
     bench.turn_ends(BLUE);
-    assert_eq!(bench.state.table.lease_of("a"), None);
+    assert!(bench.state.desk.read(|table| table.lease_of("a").is_none()));
     assert_eq!(bench.files["a"], "one");
 }
 

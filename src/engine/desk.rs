@@ -1,0 +1,292 @@
+//! The arbiter's table, for all who decide by it: the engine's loop, and the threads of the guard.
+//!
+//! A process that is about to write waits in the kernel for its answer; a way round through the
+//! loop would take longer than the write. So the guard's threads decide themselves.
+//!
+//! - Everything is decided under one lock, one after the other.
+//! - What follows from a decision that was not the loop's waits here, in order, and the loop takes
+//!   it before it decides anything more.
+//! - A lock that somebody broke is never decided by again: whatever the guard asks is refused.
+//! - When something has become free, calls that wait in the kernel are asked about anew.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::arbiter::{Effect, Input, Table};
+use crate::guard::supervisor::Supervisor;
+use crate::model::id::OpId;
+use crate::model::lease::{LeaseState, Owner, Refusal};
+use crate::model::path::WorkPath;
+use crate::model::time::Mono;
+
+/// Numbers of touches begin here; those of requests count from 1.
+const TOUCHES: u64 = 1 << 63;
+
+/// Decisions that may wait for the loop; whoever decides more waits until it has taken them.
+const WAITING: usize = 16 * 1024;
+
+/// How long the loop may be busy with other things; then what is asked is refused.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The table and what its decisions lead to.
+#[derive(Debug)]
+pub(super) struct Desk {
+    book: Mutex<Book>,
+    room: Condvar,
+    news: Notify,
+    last_touch: AtomicU64,
+    lookout: Sender<Look>,
+    supervisors: Mutex<Vec<Weak<Supervisor>>>,
+    start: Instant,
+}
+
+#[derive(Debug)]
+struct Book {
+    table: Table,
+    doings: Vec<Doing>,
+}
+
+/// A decision that was not the loop's.
+#[derive(Debug)]
+pub(super) struct Doing {
+    /// Whose call it was, if it was one.
+    pub(super) attempt: Option<Attempt>,
+    /// What follows from it.
+    pub(super) effects: Vec<Effect>,
+}
+
+/// A call of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Attempt {
+    /// Whose process.
+    pub(super) owner: Owner,
+    /// The program's name.
+    pub(super) program: String,
+}
+
+/// What the lookout is to do.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// Look at this file once no process can write it.
+    After { op: OpId, path: WorkPath },
+    /// Somebody waits for this file.
+    Soon(WorkPath),
+    /// A folder got another name.
+    Moved { by: Owner, from: WorkPath, to: WorkPath },
+}
+
+/// Why the guard gets no answer: it must refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unanswered;
+
+/// Whether this is the number of a touch.
+pub(super) fn is_touch(op: OpId) -> bool {
+    op.0 >= TOUCHES
+}
+
+impl Desk {
+    /// A desk with this table, and what the lookout has to look after.
+    pub(super) fn new(table: Table) -> (Arc<Self>, Receiver<Look>) {
+        let (lookout, looks) = channel();
+        let desk = Self {
+            book: Mutex::new(Book { table, doings: Vec::new() }),
+            room: Condvar::new(),
+            news: Notify::new(),
+            last_touch: AtomicU64::new(TOUCHES),
+            lookout,
+            supervisors: Mutex::default(),
+            start: Instant::now(),
+        };
+        (Arc::new(desk), looks)
+    }
+
+    /// The moment that is 0 on the monotonic clock.
+    pub(super) fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// The loop decides. It gets what was decided before by others, and what follows from its own.
+    pub(super) fn decide(&self, now: Mono, input: Input) -> (Vec<Doing>, Vec<Effect>) {
+        let mut book = self.lock();
+        let effects = book.table.decide(now, input);
+        let doings = std::mem::take(&mut book.doings);
+        drop(book);
+        self.room.notify_all();
+        (doings, self.spread(effects))
+    }
+
+    /// What others have decided since the loop looked last.
+    pub(super) fn take(&self) -> Vec<Doing> {
+        let doings = std::mem::take(&mut self.lock().doings);
+        self.room.notify_all();
+        doings
+    }
+
+    /// Looks something up.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Table) -> T) -> T {
+        look(&self.lock().table)
+    }
+
+    /// Comes back when others have decided something.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// A number for a touch.
+    pub(super) fn next_touch(&self) -> OpId {
+        OpId(self.last_touch.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Somebody else than the loop decides. It gets the answer to its own question; the loop gets
+    /// all the rest.
+    pub(super) fn decide_beside(&self, input: Input) -> Result<Option<Effect>, Unanswered> {
+        let mut book = self.lock_with_room()?;
+        let now = Mono(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX));
+        // Whoever waits is woken in the order of the decisions, so still under the lock.
+        let effects = self.spread(book.table.decide(now, input));
+        let (mut answer, effects): (Vec<_>, Vec<_>) = effects.into_iter().partition(is_answer);
+        self.leave(book, Doing { attempt: None, effects });
+        Ok(answer.pop())
+    }
+
+    /// A call was refused: the loop shows it.
+    pub(super) fn tell_refused(&self, attempt: Attempt, refusal: Refusal) {
+        let effects = vec![Effect::Refused { op: OpId(TOUCHES), refusal }];
+        // It is refused in any case; if the loop is too busy to show it, that is all that is lost.
+        if let Ok(book) = self.lock_with_room() {
+            self.leave(book, Doing { attempt: Some(attempt), effects });
+        }
+    }
+
+    /// Gives the lookout something to do.
+    pub(super) fn look(&self, look: Look) {
+        // Without a lookout nothing is let go, and nobody writes meanwhile.
+        let _ = self.lookout.send(look);
+    }
+
+    fn lock_with_room(&self) -> Result<MutexGuard<'_, Book>, Unanswered> {
+        let book = self.book.lock().map_err(|_| Unanswered)?;
+        let full = |book: &mut Book| book.doings.len() >= WAITING;
+        let waited = self.room.wait_timeout_while(book, PATIENCE, full);
+        let (book, waited) = waited.map_err(|_| Unanswered)?;
+        if waited.timed_out() { Err(Unanswered) } else { Ok(book) }
+    }
+
+    /// Leaves something for the loop.
+    fn leave(&self, mut book: MutexGuard<'_, Book>, doing: Doing) {
+        if doing.effects.is_empty() {
+            return;
+        }
+        book.doings.push(doing);
+        let first = book.doings.len() == 1;
+        drop(book);
+        if first {
+            self.news.notify_one();
+        }
+    }
+
+    /// Calls that this one has parked are asked about when something becomes free.
+    pub(super) fn watch(&self, supervisor: &Arc<Supervisor>) {
+        let mut supervisors = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
+        supervisors.retain(|known| known.strong_count() > 0);
+        supervisors.push(Arc::downgrade(supervisor));
+    }
+
+    /// Gives the lookout its part, and wakes who waits.
+    fn spread(&self, mut effects: Vec<Effect>) -> Vec<Effect> {
+        let mut freed = false;
+        effects.retain(|effect| {
+            if let Effect::LookAfter { op, path } = effect {
+                self.look(Look::After { op: *op, path: path.clone() });
+                return false;
+            }
+            if let Effect::Waiting { path, .. } = effect {
+                self.look(Look::Soon(path.clone()));
+            }
+            if let Effect::Moved { lease, .. } = effect {
+                let taken = |state| state == LeaseState::Inflight;
+                freed |= !lease.as_ref().is_some_and(|lease| taken(lease.state));
+            }
+            true
+        });
+        if freed {
+            self.wake();
+        }
+        effects
+    }
+
+    /// Has all parked calls asked about again.
+    pub(super) fn wake(&self) {
+        let supervisors = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
+        supervisors.iter().filter_map(Weak::upgrade).for_each(|supervisor| supervisor.wake());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether it answers a touch.
+fn is_answer(effect: &Effect) -> bool {
+    match effect {
+        Effect::Granted { op, .. } | Effect::Refused { op, .. } | Effect::Waiting { op, .. } => {
+            is_touch(*op)
+        }
+        Effect::Inspect { .. }
+        | Effect::LookAfter { .. }
+        | Effect::Moved { .. }
+        | Effect::Knows { .. }
+        | Effect::Changed { .. }
+        | Effect::Tell { .. }
+        | Effect::WakeAt(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arbiter::{Deed, Mark, Settings, Touch};
+    use crate::model::id::SessionId;
+
+    fn touch(desk: &Desk, who: &str) -> Input {
+        let path = WorkPath::parse("a").unwrap();
+        Input::Touch(Touch {
+            op: desk.next_touch(),
+            owner: Owner::Session(SessionId::from(who), None),
+            itself: false,
+            marks: vec![Mark { path, deed: Deed::Appear }],
+            wait_ms: 0,
+        })
+    }
+
+    #[test]
+    fn what_others_decided_comes_to_the_loop_before_what_it_decides_itself() {
+        let (desk, _looks) = Desk::new(Table::new(Settings::default()));
+        let granted = desk.decide_beside(touch(&desk, "blue")).unwrap();
+        assert!(matches!(granted, Some(Effect::Granted { .. })));
+        let refused = desk.decide_beside(touch(&desk, "red")).unwrap();
+        assert!(matches!(refused, Some(Effect::Refused { .. })));
+        let (before, own) = desk.decide(Mono(1), Input::Tick);
+        let moved = |effect: &Effect| matches!(effect, Effect::Moved { path, .. } if path == "a");
+        assert!(before[0].effects.iter().any(moved), "{before:?}");
+        assert!(own.is_empty(), "{own:?}");
+        assert!(desk.take().is_empty());
+    }
+
+    #[test]
+    fn by_a_broken_lock_nothing_is_decided() {
+        let (desk, _looks) = Desk::new(Table::new(Settings::default()));
+        let held = Arc::clone(&desk);
+        let broken = std::thread::spawn(move || {
+            let _book = held.book.lock();
+            panic!("a mistake under the lock");
+        });
+        assert!(broken.join().is_err());
+        let tick = desk.decide_beside(Input::Tick);
+        assert_eq!(tick, Err(Unanswered));
+    }
+}
