@@ -21,6 +21,7 @@ mod call;
 mod config;
 mod demo;
 mod doctor;
+mod exec;
 #[cfg(test)]
 pub(crate) mod fake;
 mod host;
@@ -151,6 +152,7 @@ fn carry_out(command: Command, desk: &mut Desk<'_>) -> Result<u8, Failure> {
         Command::Stop { name } => agents::stop(desk, &name),
         Command::Answer(args) => answer::answer(desk, args),
         Command::Call { name, tool, input } => call::call(desk, name, tool, &input),
+        Command::Exec { name, command } => exec::exec(desk, name, &command),
         Command::Locks => locks::list(desk),
         Command::Pin { patterns, agent, reason } => {
             locks::pin(desk, patterns, agent.as_deref(), reason)

@@ -15,6 +15,7 @@ mod door;
 mod drivers;
 pub mod effect;
 pub mod event;
+pub mod exec;
 mod fold;
 pub mod identity;
 pub mod input;

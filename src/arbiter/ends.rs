@@ -52,6 +52,7 @@ impl Table {
     pub(super) fn turn_ended(&mut self, owner: &Owner) {
         if let Some(who) = self.owners.find(owner) {
             self.leave_queues(who);
+            self.orphan(&[who]);
             self.end_ops(&[who], End::Turn);
             self.end_rights(who, End::Turn);
         }

@@ -33,7 +33,7 @@ const TOLD_AGAIN_MS: u64 = 5_000;
 pub(super) struct Touching {
     pub(super) who: Who,
     hold: Vec<Hold>,
-    /// Its session is gone: nothing follows it.
+    /// The turn in which it began is over, or its session gone: no lease follows it.
     orphan: bool,
 }
 
@@ -408,7 +408,7 @@ impl Table {
         true
     }
 
-    /// The processes of these owners are gone, or will be at once.
+    /// The turns of these owners are over, or their processes gone.
     pub(super) fn orphan(&mut self, owners: &[Who]) {
         for touching in self.touches.values_mut() {
             touching.orphan |= owners.contains(&touching.who);

@@ -2,6 +2,7 @@
 //!
 //! Only shapes and help texts; each command's work is in the file of its name.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -133,6 +134,15 @@ pub(super) enum Command {
         /// Its input as JSON; `-` reads it from the input.
         #[arg(default_value = "{}")]
         input: String,
+    },
+    /// Run a command behind the guard: it overwrites nothing of the agents', nor they of it.
+    Exec {
+        /// As whom: an agent, a name of your own for a script, or `user`.
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// The command.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
     },
     /// List who may write which file.
     Locks,

@@ -114,6 +114,12 @@ impl Client {
         if let Reply::Tool(result) = reply { Ok(result) } else { Err(unexpected(&reply)) }
     }
 
+    /// Has a command guarded; an error in the answer is the settings' word that it is not.
+    pub async fn exec(&mut self, command: Command) -> Result<Result<(), String>, Failure> {
+        let reply = self.request(command).await?;
+        if let Reply::Exec { guarded } = reply { Ok(guarded) } else { Err(unexpected(&reply)) }
+    }
+
     /// The agents of the bench.
     pub async fn agents(&mut self) -> Result<Vec<AgentInfo>, Failure> {
         let reply = self.request(Command::ListAgents).await?;

@@ -74,6 +74,7 @@ impl Door {
             | Command::Release { .. }
             | Command::Pin { .. }
             | Command::SaveLayout { .. }
+            | Command::Exec { .. }
             | Command::RenameSession { .. }
             | Command::Shutdown => Err(refused()),
         }

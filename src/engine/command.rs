@@ -1,5 +1,7 @@
 //! What a front end can ask of the engine, and what it gets back.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -137,6 +139,13 @@ pub enum Command {
         /// Its input.
         input: Value,
     },
+    /// Guard a command that the one who asks is about to start.
+    Exec {
+        /// As whom: an agent, a script of that name, or `user`, the person.
+        name: String,
+        /// A socket to which the engine comes; see [`Terms`](super::exec::Terms).
+        socket: PathBuf,
+    },
     /// The agents of the bench.
     ListAgents,
     /// The leases of the workspace.
@@ -188,6 +197,11 @@ pub enum Reply {
     },
     /// The result of a tool of the bench.
     Tool(Value),
+    /// Whether the command is guarded; if not, it is because the settings say so, in these words.
+    Exec {
+        /// The word of the settings.
+        guarded: Result<(), String>,
+    },
     /// Rows of agents.
     Agents(Vec<AgentInfo>),
     /// Rows of leases.

@@ -1,5 +1,7 @@
 //! Everything that the engine's state wants done.
 
+use std::path::PathBuf;
+
 use super::command::Reply;
 use super::event::Event;
 use super::input::{Asker, Resume, Ticket};
@@ -72,6 +74,13 @@ pub enum Effect {
     Release {
         /// Whose.
         agent: AgentId,
+    },
+    /// Guard a command that somebody else starts.
+    Exec {
+        /// Whose it is.
+        owner: Owner,
+        /// Where its starter waits.
+        socket: PathBuf,
     },
     /// Give an agent an order.
     Order {

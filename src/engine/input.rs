@@ -8,6 +8,7 @@ use crate::arbiter::Disk;
 use crate::history::record::Process;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
+use crate::model::lease::Owner;
 use crate::model::path::{Hash, WorkPath};
 use crate::model::session::{BenchRow, SessionRow};
 use crate::model::transcript::Item;
@@ -157,6 +158,13 @@ pub enum Input {
     Branch(String),
     /// Sessions of a former engine whose processes are gone.
     Buried(Vec<SessionId>),
+    /// A guarded command is over, or never began.
+    ExecEnded {
+        /// Whose it was.
+        owner: Owner,
+        /// Why it could not begin.
+        result: Result<(), Failure>,
+    },
     /// The guard's threads have decided something.
     Decided,
     /// Time has passed.

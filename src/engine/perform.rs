@@ -17,6 +17,7 @@ use super::door::lookout::Lookout;
 use super::drivers::Drivers;
 use super::effect::Effect;
 use super::event::Event;
+use super::exec;
 use super::identity;
 use super::input::{Asker, Input, Ticket};
 use super::jobs::Jobs;
@@ -196,6 +197,7 @@ impl Performer {
             Effect::Spawn { agent, run, backend: _, guarded, launch } => {
                 self.spawn(agent, run, guarded, launch);
             }
+            Effect::Exec { owner, socket } => self.exec(owner, socket),
             Effect::Order { agent, order } => self.order(agent, order),
             Effect::Resolve { op, raw, cwd } => {
                 let root = self.root.clone();
@@ -347,6 +349,21 @@ impl Performer {
             };
             let _ = inputs.send(Input::Spawned { agent, run, result }).await;
         });
+    }
+
+    /// Guards a command beside the loop, on a thread of its own: it may run for days.
+    fn exec(&self, owner: Owner, socket: PathBuf) {
+        let Some(guards) = self.guards.clone() else { return };
+        let inputs = self.inputs.clone();
+        let thread = std::thread::Builder::new().name("exec".to_owned());
+        let begun = thread.spawn(move || {
+            let result = exec::attend(&guards, owner.clone(), &socket);
+            answer(&inputs, Some(Input::ExecEnded { owner, result }));
+        });
+        if let Err(error) = begun {
+            // Its starter waits in vain and says so.
+            tracing::error!(%error, "a thread for a guarded command cannot be started");
+        }
     }
 
     fn order(&self, agent: AgentId, order: Order) {

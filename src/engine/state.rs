@@ -159,6 +159,8 @@ pub struct State {
     pub(super) blind: bool,
     /// Benches that are being resumed, by who asked.
     pub(super) gathering: HashMap<Asker, Gathering>,
+    /// How many guarded commands of each owner run beside the agents.
+    pub(super) execs: HashMap<Owner, usize>,
     /// Why the history cannot be written now.
     pub(super) trouble: Option<Failure>,
     /// Monotonic and wall time of one moment, to turn one into the other.
@@ -197,6 +199,7 @@ impl State {
             closing: false,
             blind: false,
             gathering: HashMap::new(),
+            execs: HashMap::new(),
             trouble: None,
             epoch: now,
             wake_at: None,

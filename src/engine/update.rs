@@ -59,6 +59,7 @@ impl State {
                     self.decide(step, arbiter::Input::Buried { session });
                 }
             }
+            Input::ExecEnded { owner, result } => self.exec_ended(step, owner, result),
             Input::Decided => {
                 let doings = self.desk.take();
                 self.decided_beside(step, doings);

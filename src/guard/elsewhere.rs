@@ -24,6 +24,11 @@ pub mod ground {
             &self.root
         }
 
+        /// None are told apart here.
+        pub fn free_paths(&self) -> Vec<PathBuf> {
+            Vec::new()
+        }
+
         /// Everything is written freely here.
         pub fn free(&self, _path: &Path) -> io::Result<()> {
             Ok(())
@@ -34,6 +39,8 @@ pub mod ground {
 /// See the module of this name on Linux.
 pub mod fence {
     use std::io;
+    use std::os::fd::OwnedFd;
+    use std::process::Command;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -61,6 +68,16 @@ pub mod fence {
     }
 
     impl Fence {
+        /// Always says that this system cannot.
+        pub fn through(_workspace: &Workspace, _sender: OwnedFd) -> Result<Self, FenceError> {
+            Err(Reason::System.into())
+        }
+
+        /// Never called.
+        pub fn around(self, _command: &mut Command) {
+            match self {}
+        }
+
         /// Never called.
         pub fn enter(&self) -> io::Result<()> {
             match *self {}
@@ -68,6 +85,14 @@ pub mod fence {
     }
 
     impl Gate {
+        /// Always says that this system cannot.
+        pub fn through(
+            _workspace: &Arc<Workspace>,
+            _receiver: OwnedFd,
+        ) -> Result<Self, FenceError> {
+            Err(Reason::System.into())
+        }
+
         /// Never called.
         #[must_use]
         pub fn longest_park(self, _limit: Duration) -> Self {
@@ -118,8 +143,8 @@ pub mod supervisor {
         }
 
         /// Never called.
-        pub fn join(self) {
-            match self {}
+        pub fn wait(&self) {
+            match *self {}
         }
     }
 }

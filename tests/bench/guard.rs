@@ -89,7 +89,7 @@ mod linux {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success());
         if let Some(supervisor) = supervisor {
-            supervisor.join();
+            supervisor.wait();
         }
         let text = String::from_utf8(output.stdout).unwrap();
         text.split_whitespace().map(|word| word.parse().unwrap()).collect()

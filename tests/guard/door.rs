@@ -124,7 +124,7 @@ fn what_is_found_is_told() {
     let text = "ln mine.txt l; exec python3 -c \"open('l','a'); open('n','w')\"";
     let (child, supervisor) = field.start_in(&workspace(&field), text, &arbiter);
     field.end(child);
-    supervisor.join();
+    supervisor.wait();
     let file = Some((Kind::File, 2, 5));
     assert_eq!(*seen.lock().unwrap(), [(None, false), (file, true), (None, true)]);
 }
@@ -167,7 +167,7 @@ fn a_parked_call_goes_on_when_it_may() {
     }
     supervisor.wake();
     assert_eq!(field.end(child).text, "");
-    supervisor.join();
+    supervisor.wait();
     let rest: Vec<_> = heard.try_iter().collect();
     let end = done("Append mine.txt", Outcome::Done);
     assert_eq!(rest, [asked("Append mine.txt"), before("mine"), end]);
@@ -256,7 +256,7 @@ fn a_panic_while_deciding_is_a_refusal() {
     let (child, supervisor) = field.start_in(&workspace(&field), text, &arbiter);
     let ended = field.end(child);
     assert!(ended.text.starts_with("mine\n") && ended.text.contains("error"), "{}", ended.text);
-    supervisor.join();
+    supervisor.wait();
 }
 
 #[test]
@@ -280,11 +280,11 @@ fn a_folder_that_moves_while_its_file_is_asked_about_is_asked_about_anew() {
         let mut child = fence::start(|| command.spawn()).unwrap();
         let supervisor = gate.supervise("mover", mover.clone()).unwrap();
         child.wait().unwrap();
-        supervisor.join();
+        supervisor.wait();
     }));
     let (child, supervisor) = field.start_in(&workspace, "cd src && echo x > new", &arbiter);
     assert_eq!(field.end(child).text, "");
-    supervisor.join();
+    supervisor.wait();
     assert!(
         mover_heard.try_iter().any(|heard| heard == done("NoReplace src by else", Outcome::Done))
     );
@@ -315,7 +315,7 @@ fn free_folders_are_written_without_a_question_until_they_are_replaced() {
         mkdir target; echo new > target/z";
     let (child, supervisor) = field.start_in(&workspace, text, &arbiter);
     let text = field.end(child).text;
-    supervisor.join();
+    supervisor.wait();
     let cross = text.matches("Invalid cross-device link").count();
     assert_eq!(cross, 3, "two links and one rename: {text}");
     let heard: Vec<_> = heard.try_iter().collect();
@@ -354,7 +354,7 @@ fn protected_folders_are_shut_wherever_they_are() {
         \"import socket; socket.socket(socket.AF_UNIX).bind('$s/sock')\"; done; echo z > $OUT/z";
     let (child, supervisor) = field.start_in(&workspace, text, &arbiter);
     let text = field.end(child).text;
-    supervisor.join();
+    supervisor.wait();
     assert_eq!(heard.try_iter().collect::<Vec<_>>(), [], "{text}");
     for path in protected {
         assert_eq!(std::fs::read_to_string(path.join("x")).unwrap(), "safe", "{text}");
@@ -400,7 +400,7 @@ fn a_lease_of_another_process_stops_one_call_and_not_the_door() {
     drop(holder.stdin.take());
     holder.wait().unwrap();
     assert_eq!(field.end(child).text, "");
-    supervisor.join();
+    supervisor.wait();
     assert_eq!(std::fs::read_to_string(field.root().join("mine.txt")).unwrap(), "mine\nx\n");
 }
 
@@ -425,7 +425,7 @@ fn a_file_that_lost_its_name_is_not_taken_for_another() {
     std::fs::remove_file(first).unwrap();
     drop(child.stdin.take());
     assert!(field.end(child).text.contains("Device or resource busy"));
-    supervisor.join();
+    supervisor.wait();
     assert_eq!(heard.try_iter().collect::<Vec<_>>(), []);
     assert_eq!(std::fs::read_to_string(second).unwrap(), "mine\n");
 }
@@ -482,7 +482,7 @@ fn the_supervisor_ends_with_the_last_process_of_the_agent() {
         .unwrap()
         .write_all(b"go\n")
         .unwrap();
-    supervisor.join();
+    supervisor.wait();
     assert_eq!(std::fs::read_to_string(field.root().join("late")).unwrap(), "go\n");
 }
 

@@ -86,5 +86,5 @@ fn neither_thread_of_a_supervisor_takes_signals() {
     }
     supervisor.cancel_parks();
     field.end(child);
-    supervisor.join();
+    supervisor.wait();
 }

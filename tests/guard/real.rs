@@ -233,7 +233,7 @@ fn an_agent_can_be_started_from_an_asynchronous_program() {
         let mut text = String::new();
         child.stdout.take().unwrap().read_to_string(&mut text).await.unwrap();
         assert!(child.wait().await.unwrap().success());
-        tokio::task::spawn_blocking(move || supervisor.join()).await.unwrap();
+        tokio::task::spawn_blocking(move || supervisor.wait()).await.unwrap();
         text
     });
     drop(end);
@@ -279,7 +279,7 @@ fn turn(others: &Arc<Others>, steps: impl FnOnce(&Workspace) -> Vec<Value>) -> O
     host.close();
     let (code, errors) = host.wait_exit();
     assert_eq!(code, Some(0), "{errors}");
-    supervisor.join();
+    supervisor.wait();
     others.all_ended();
     assert_eq!(results.len(), api.of_script("turn").len() - 1, "{results:?}");
     Some(Turn { files, results })

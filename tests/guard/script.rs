@@ -107,6 +107,6 @@ pub(crate) fn heard(field: &Field, text: &str) -> (Vec<Heard>, String) {
     let (arbiter, receiver) = script();
     let (child, supervisor) = field.start_in(&workspace(field), text, &arbiter);
     let ended = field.end(child);
-    supervisor.join();
+    supervisor.wait();
     (receiver.try_iter().collect(), ended.text)
 }

@@ -21,6 +21,7 @@ mod claude_turns;
 mod command_line;
 mod crash;
 mod demo;
+mod enforced;
 mod full_disk;
 mod model_api;
 mod no_lost_updates;

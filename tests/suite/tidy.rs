@@ -23,7 +23,10 @@ const FLOORS: [(&str, &[&str]); 13] = [
     ("ui", &["model", "engine", "config"]),
     (
         "cli",
-        &["model", "config", "arbiter", "agent", "history", "engine", "control", "doctor", "ui"],
+        &[
+            "model", "config", "arbiter", "agent", "guard", "history", "engine", "control",
+            "doctor", "ui",
+        ],
     ),
 ];
 

@@ -1,12 +1,14 @@
 //! The guards of a workspace's agents: one wall, and a supervisor for each agent.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::porter::{Ground, Porter};
+use super::porter::{Ground, Hears, Porter};
 use crate::agent::process::{Enter, fork_in};
 use crate::engine::desk::Desk;
+use crate::engine::exec::Terms;
 use crate::guard::fence::{self, Gate};
 use crate::guard::ground::Workspace;
 use crate::guard::supervisor::Supervisor;
@@ -20,6 +22,7 @@ pub(in crate::engine) struct Guards {
     workspace: Arc<Workspace>,
     ground: Arc<Ground>,
     desk: Arc<Desk>,
+    closed: Vec<PathBuf>,
     supervisors: Mutex<HashMap<AgentId, Arc<Supervisor>>>,
 }
 
@@ -51,7 +54,7 @@ impl Guards {
             drop(workspace.free(Path::new(folder.as_str())));
         }
         fork_in(|start| fence::start(start));
-        Ok(Self { workspace, ground, desk, supervisors: Mutex::default() })
+        Ok(Self { workspace, ground, desk, closed, supervisors: Mutex::default() })
     }
 
     /// What a process of this owner goes through, and what is to be done once it has started.
@@ -79,6 +82,31 @@ impl Guards {
         let supervisor = Arc::new(supervisor.map_err(|error| not_guarded(&error))?);
         self.desk.watch(&supervisor);
         self.lock().insert(agent, supervisor);
+        Ok(())
+    }
+
+    /// What another process must know to build a fence.
+    pub(in crate::engine) fn terms(&self) -> Terms {
+        let root = self.ground.root.clone();
+        Terms { root, closed: self.closed.clone(), free: self.workspace.free_paths() }
+    }
+
+    /// Answers for a command that another process starts, which hands it over through `receiver`.
+    /// Comes back when nothing of the command lives any more.
+    pub(in crate::engine) fn attend(
+        &self,
+        owner: Owner,
+        receiver: OwnedFd,
+        hears: Hears,
+    ) -> Result<(), Failure> {
+        let gate = Gate::through(&self.workspace, receiver);
+        let gate = gate.map_err(|error| not_guarded(&error))?;
+        let mut porter = Porter::new(Arc::clone(&self.desk), Arc::clone(&self.ground), owner);
+        porter.hears = Some(hears);
+        let supervisor = gate.supervise("exec", Arc::new(porter));
+        let supervisor = Arc::new(supervisor.map_err(|error| not_guarded(&error))?);
+        self.desk.watch(&supervisor);
+        supervisor.wait();
         Ok(())
     }
 

@@ -33,7 +33,7 @@ pub(in crate::engine) struct Ground {
 }
 
 /// Hears why something is refused.
-pub(in crate::engine) type Hears = Box<dyn Fn(&Refusal) + Send + Sync>;
+pub(in crate::engine) type Hears = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Answers for one agent.
 pub(in crate::engine) struct Porter {
@@ -144,7 +144,7 @@ impl Porter {
     /// Whose doing was refused is shown, and told to who started it.
     fn tell(&self, thread: u32, refusal: Refusal) {
         if let Some(hears) = &self.hears {
-            hears(&refusal);
+            hears(&refusal.text);
         }
         let program = std::fs::read_to_string(format!("/proc/{thread}/comm")).unwrap_or_default();
         let attempt = Attempt { owner: self.owner.clone(), program: program.trim().to_owned() };

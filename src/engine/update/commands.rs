@@ -1,5 +1,7 @@
 //! What front ends ask for.
 
+use std::path::PathBuf;
+
 use super::agents::shutting_down;
 use crate::arbiter;
 use crate::engine::command::{Command, Reply};
@@ -7,9 +9,11 @@ use crate::engine::effect::{Effect, Query};
 use crate::engine::event::Event;
 use crate::engine::input::{Asker, Resume};
 use crate::engine::state::{State, Step};
+use crate::model::agent::{GuardLevel, GuardWish};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::AgentId;
 use crate::model::lease::Owner;
+use crate::model::transcript::Level;
 
 impl State {
     pub(in crate::engine) fn command(&mut self, step: &mut Step, from: Asker, command: Command) {
@@ -66,6 +70,7 @@ impl State {
             Command::CallTool { name, tool, input } => {
                 self.call_tool(step, from, &name, &tool, &input).map(|()| None)
             }
+            Command::Exec { name, socket } => self.exec(step, &name, socket),
             Command::ListAgents => {
                 let rows = self.agents.values().map(|agent| agent.info.clone()).collect();
                 Ok(Some(Reply::Agents(rows)))
@@ -100,6 +105,49 @@ impl State {
             Ok(Some(reply)) => answer(step, from, reply),
             Ok(None) => {}
             Err(failure) => answer(step, from, Reply::Failed(failure)),
+        }
+    }
+
+    /// A command is about to be started behind the guard.
+    fn exec(
+        &mut self,
+        step: &mut Step,
+        name: &str,
+        socket: PathBuf,
+    ) -> Result<Option<Reply>, Failure> {
+        let wish = self.setup.settings.as_ref().map(|settings| settings.agent.guard);
+        if !self.setup.arbitrate || wish == Some(GuardWish::Off) {
+            return Ok(Some(Reply::Exec { guarded: Err(self.setup.no_guard.clone()) }));
+        }
+        if self.setup.workspace.guard != GuardLevel::Enforced {
+            let text = format!("the command cannot be guarded: {}", self.setup.no_guard);
+            return Err(Failure::new(FailureKind::Failed, text)
+                .hint("with `agent.guard = \"off\"` the engine lets it run without"));
+        }
+        let owner = self.caller(step, name)?;
+        *self.execs.entry(owner.clone()).or_default() += 1;
+        step.out.push(Effect::Exec { owner, socket });
+        Ok(Some(Reply::Exec { guarded: Ok(()) }))
+    }
+
+    /// A command that was guarded is over, with all that it started, or never began.
+    pub(in crate::engine) fn exec_ended(
+        &mut self,
+        step: &mut Step,
+        owner: Owner,
+        result: Result<(), Failure>,
+    ) {
+        if let Err(failure) = result {
+            step.publish(Event::Noticed { level: Level::Warn, text: failure.to_string() });
+        }
+        let Some(running) = self.execs.get_mut(&owner) else { return };
+        *running -= 1;
+        if *running == 0 {
+            self.execs.remove(&owner);
+            // What an agent holds ends with its turn; nobody else has turns.
+            if self.agent_of(&owner).is_none() && owner != Owner::User {
+                self.decide(step, arbiter::Input::TurnEnded { owner });
+            }
         }
     }
 

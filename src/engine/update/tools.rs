@@ -103,7 +103,7 @@ impl State {
     }
 
     /// The owner behind a name: the person, an agent of the bench, or a script of that name.
-    fn caller(&mut self, step: &mut Step, name: &str) -> Result<Owner, Failure> {
+    pub(super) fn caller(&mut self, step: &mut Step, name: &str) -> Result<Owner, Failure> {
         if name == "user" {
             return Ok(Owner::User);
         }

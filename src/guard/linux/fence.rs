@@ -6,6 +6,8 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +45,15 @@ pub struct Gate {
 
 /// Prepares one agent. The wall knows the neighbours of the workspace as they are now.
 pub fn prepare(workspace: &Arc<Workspace>) -> Result<(Fence, Gate), FenceError> {
+    let (ruleset, cover) = build(workspace)?;
+    let flags = SocketFlags::CLOEXEC;
+    let (receiver, sender) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .map_err(|error| FenceError::Wall(error.into()))?;
+    let fence = Fence { ruleset, program: filter::program(), sender };
+    Ok((fence, Gate { receiver, workspace: workspace.clone(), cover, longest_park: LONGEST_PARK }))
+}
+
+fn build(workspace: &Workspace) -> Result<(OwnedFd, Cover), FenceError> {
     let version = kernel::landlock_version();
     if !filter::supported() {
         return Err(Reason::System.into());
@@ -50,13 +61,7 @@ pub fn prepare(workspace: &Arc<Workspace>) -> Result<(Fence, Gate), FenceError> 
     if version < landlock::NEEDED {
         return Err(Reason::Landlock { found: version, needed: landlock::NEEDED }.into());
     }
-    let wall = |error: rustix::io::Errno| FenceError::Wall(error.into());
-    let (ruleset, cover) = landlock::build(workspace, version).map_err(wall)?;
-    let flags = SocketFlags::CLOEXEC;
-    let (receiver, sender) =
-        socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(wall)?;
-    let fence = Fence { ruleset, program: filter::program(), sender };
-    Ok((fence, Gate { receiver, workspace: workspace.clone(), cover, longest_park: LONGEST_PARK }))
+    landlock::build(workspace, version).map_err(|error| FenceError::Wall(error.into()))
 }
 
 /// Starts a process, guarded or not, while no file is open here that a caller is to have for
@@ -68,6 +73,22 @@ pub fn start<T>(start: impl FnOnce() -> T) -> T {
 }
 
 impl Fence {
+    /// The child's half where the parent's is in another process, which has the other end of
+    /// `sender`, a stream socket, and knows the same workspace with the same free folders.
+    pub fn through(workspace: &Workspace, sender: OwnedFd) -> Result<Self, FenceError> {
+        let (ruleset, _) = build(workspace)?;
+        Ok(Self { ruleset, program: filter::program(), sender })
+    }
+
+    /// Has a command go through the fence.
+    #[expect(unsafe_code, reason = "only between fork and exec can a child enter")]
+    pub fn around(self, command: &mut Command) {
+        // SAFETY: `enter` is made for this place.
+        unsafe {
+            command.pre_exec(move || self.enter());
+        }
+    }
+
     /// Puts the calling process behind the wall. To be called in `pre_exec`, last of all. The
     /// process must be of the same user as we are: only later changes of who it is are seen.
     pub fn enter(&self) -> io::Result<()> {
@@ -86,6 +107,13 @@ impl Fence {
 }
 
 impl Gate {
+    /// The parent's half of a child that another process starts, with [`Fence::through`] and the
+    /// other end of `receiver`.
+    pub fn through(workspace: &Arc<Workspace>, receiver: OwnedFd) -> Result<Self, FenceError> {
+        let (_, cover) = build(workspace)?;
+        Ok(Self { receiver, workspace: workspace.clone(), cover, longest_park: LONGEST_PARK })
+    }
+
     /// Parks calls no longer than that; never longer than [`LONGEST_PARK`].
     #[must_use]
     pub fn longest_park(self, limit: Duration) -> Self {

@@ -127,6 +127,12 @@ impl Workspace {
         Ok(())
     }
 
+    /// The folders in which agents write freely, relative to the workspace.
+    pub fn free_paths(&self) -> Vec<PathBuf> {
+        let free = self.free_folders();
+        free.iter().map(|free| PathBuf::from(OsStr::from_bytes(&free.path))).collect()
+    }
+
     pub(super) fn free_folders(&self) -> Vec<Arc<Free>> {
         let mut free = self.free.read().unwrap_or_else(PoisonError::into_inner).clone();
         free.retain(|free| self.lives(free));

@@ -40,7 +40,7 @@ const TELLS_THE_END: (u32, u32) = (6, 11);
 #[derive(Debug)]
 pub struct Supervisor {
     shared: Arc<Shared>,
-    door: JoinHandle<()>,
+    door: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What both threads know.
@@ -123,7 +123,7 @@ impl Supervisor {
             keep_door(ending.0);
         });
         let door = door.inspect_err(|_| shared.end())?;
-        Ok(Self { shared, door })
+        Ok(Self { shared, door: Mutex::new(Some(door)) })
     }
 
     /// Asks again about all parked calls, and about one that is being parked just now. To be called
@@ -151,13 +151,18 @@ impl Supervisor {
 
     /// Whether anything of the agent still lives.
     pub fn is_running(&self) -> bool {
-        !self.door.is_finished()
+        self.door().as_ref().is_some_and(|door| !door.is_finished())
     }
 
-    /// Waits until nothing of the agent lives.
-    pub fn join(self) {
+    /// Waits until nothing of the agent lives. Only the first one who asks waits.
+    pub fn wait(&self) {
+        let door = self.door().take();
         // If the thread panicked, the listener is closed all the same.
-        let _ = self.door.join();
+        let _ = door.map(JoinHandle::join);
+    }
+
+    fn door(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -140,6 +140,7 @@ fn wanted(effect: &Effect) -> Option<String> {
         Effect::End => "end".to_owned(),
         Effect::Store(_)
         | Effect::Subscribe(_)
+        | Effect::Exec { .. }
         | Effect::StoreNow { .. }
         | Effect::Resolve { .. }
         | Effect::Inspect { .. }

@@ -1,0 +1,154 @@
+//! What agents and scripts do by shell is enforced, seen from outside: real commands behind the
+//! real guard, the built program, and the files afterwards.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::support::bench_process::{Bench, Ran};
+use crate::support::engine::{serve, shut_down, wait_until};
+use crate::support::guard::kernel_asks;
+use crate::support::workspace::Workspace;
+
+/// Runs a shell line as a process of `name`.
+fn shell(bench: &Bench, name: &str, line: &str) -> Ran {
+    bench.run(&["exec", "--as", name, "--", "sh", "-c", line])
+}
+
+/// Uses a tool as `name`; its code.
+fn tool(bench: &Bench, name: &str, tool: &str, input: &serde_json::Value) -> String {
+    let ran = bench.run(&["call", "--as", name, tool, &input.to_string()]);
+    let result: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    result["code"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Blue has written a.rs just now, in a repository.
+fn held_by_blue() -> Bench {
+    let bench = Bench::in_workspace(
+        Workspace::with(&[("src/a.rs", "one\n"), ("src/b.rs", "b\n"), (".gitignore", "out/\n")])
+            .git(),
+    );
+    bench.workspace.write("out/built", "1");
+    bench
+}
+
+fn blue_writes(bench: &Bench) {
+    tool(bench, "blue", "read_file", &json!({ "path": "src/a.rs" }));
+    let edit = json!({ "path": "src/a.rs", "old": "one", "new": "one\nblue's" });
+    assert_eq!(tool(bench, "blue", "edit_file", &edit), "OK");
+}
+
+#[test]
+fn what_another_one_has_stays_and_the_reason_is_told() {
+    if !kernel_asks() {
+        return;
+    }
+    let bench = held_by_blue();
+    let engine = serve(&bench, &[]);
+    blue_writes(&bench);
+    let mine = json!({ "paths": ["src/a.rs"], "mode": "write", "reason": "mine", "minutes": 5 });
+    assert_eq!(tool(&bench, "blue", "reserve_files", &mine), "OK");
+    for line in [
+        "sed -i s/one/two/ src/a.rs",
+        "echo two > src/a.rs",
+        "python3 -c \"open('src/a.rs','w').write('x')\"",
+        "mv src/a.rs src/c.rs",
+        "mv src elsewhere",
+        "cp src/b.rs src/a.rs",
+        "/usr/bin/env git checkout -q .",
+        "truncate -s 0 src/a.rs",
+    ] {
+        let ran = shell(&bench, "red", line);
+        assert_ne!(ran.code, Some(0), "{line}: {ran:#?}");
+        assert!(ran.stderr.contains("NOT WRITTEN (pinned)"), "{line}: {ran:#?}");
+        assert!(ran.stderr.contains("\"blue\""), "{line}: {ran:#?}");
+        assert_eq!(bench.workspace.read("src/a.rs"), "one\nblue's\n", "{line}");
+    }
+    let ran = shell(&bench, "red", "rm -rf src; echo new > fresh.rs; echo built > out/built");
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(!bench.workspace.has("src/b.rs"), "what is red's to remove is removed");
+    assert_eq!(bench.workspace.read("src/a.rs"), "one\nblue's\n");
+    assert_eq!(bench.workspace.read("fresh.rs"), "new\n");
+    assert_eq!(bench.workspace.read("out/built"), "built\n");
+    shut_down(&bench, engine);
+}
+
+#[test]
+fn what_another_one_wrote_is_not_destroyed_unseen_once_it_is_free() {
+    if !kernel_asks() {
+        return;
+    }
+    let bench = held_by_blue();
+    let engine = serve(&bench, &[]);
+    blue_writes(&bench);
+    let ran = shell(&bench, "red", "echo two > src/a.rs");
+    assert!(ran.stderr.contains("NOT WRITTEN (unread)"), "{ran:#?}");
+    assert_eq!(bench.workspace.read("src/a.rs"), "one\nblue's\n");
+    // Adding to it destroys nothing, and whoever has seen it may replace it.
+    let ran = shell(&bench, "red", "echo red >> src/a.rs");
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    tool(&bench, "red", "read_file", &json!({ "path": "src/a.rs" }));
+    let ran = shell(&bench, "red", "echo two > src/a.rs");
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(bench.workspace.read("src/a.rs"), "two\n");
+    shut_down(&bench, engine);
+}
+
+#[test]
+fn a_file_is_free_when_the_command_is_over_and_not_before() {
+    if !kernel_asks() {
+        return;
+    }
+    let bench = held_by_blue();
+    let engine = serve(&bench, &[]);
+    let line = "exec 3>>src/b.rs; echo ready; read line < go; echo late >&3";
+    let go = bench.workspace.at("go");
+    assert!(Command::new("mkfifo").arg(&go).status().unwrap().success());
+    let mut slow = bench.start(&["exec", "--as", "red", "--", "sh", "-c", line]);
+    assert_eq!(slow.stdout.next().as_deref(), Some("ready"));
+    let ran = shell(&bench, "blue", "echo x > src/b.rs");
+    assert!(
+        ran.stderr.contains("NOT WRITTEN (held)") && ran.stderr.contains("\"red\""),
+        "{ran:#?}"
+    );
+    std::fs::write(&go, "go\n").unwrap();
+    assert_eq!(slow.wait_exit().0, Some(0));
+    let free = || {
+        let locks = bench.json(&["locks", "--json"]);
+        locks.as_array().is_some_and(Vec::is_empty).then_some(())
+    };
+    wait_until("the file to be free", free);
+    assert_eq!(bench.workspace.read("src/b.rs"), "b\nlate\n");
+    shut_down(&bench, engine);
+}
+
+#[test]
+fn the_command_keeps_its_exit_code_its_output_and_its_folder() {
+    if !kernel_asks() {
+        return;
+    }
+    let bench = held_by_blue();
+    let engine = serve(&bench, &[]);
+    let ran = shell(&bench, "user", "cd src && pwd && echo told >&2 && exit 7");
+    let folder = bench.workspace.at("src");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), folder.to_str().unwrap()));
+    assert_eq!(ran.stderr, "told\n");
+    let ran = bench.run(&["exec", "--as", "user", "--", "/nowhere/program"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("`/nowhere/program` does not start"), "{ran:#?}");
+    shut_down(&bench, engine);
+    let ran = shell(&bench, "user", "true");
+    assert_eq!(ran.code, Some(7), "no engine: {ran:#?}");
+}
+
+#[test]
+fn where_the_guard_is_switched_off_a_command_runs_without_and_it_is_said() {
+    let bench = held_by_blue();
+    let engine = serve(&bench, &["--set", "agent.guard=off"]);
+    blue_writes(&bench);
+    let ran = shell(&bench, "red", "echo two > src/a.rs");
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.stderr.contains("not guarded"), "{ran:#?}");
+    assert_eq!(bench.workspace.read("src/a.rs"), "two\n");
+    shut_down(&bench, engine);
+}
