@@ -29,3 +29,4 @@ pub mod run;
 pub mod state;
 mod texts;
 mod update;
+mod watch;

@@ -1,11 +1,11 @@
 //! What others may want to know of the table. Nothing here changes it.
 
-use super::input::{Lease, Observation};
+use super::input::{Disk, Lease, Observation};
 use super::table::{Stage, Table};
 use super::versions::Content;
 use crate::model::id::{OpId, SessionId};
-use crate::model::lease::Owner;
-use crate::model::path::WorkPath;
+use crate::model::lease::{LeaseState, Owner};
+use crate::model::path::{Hash, WorkPath};
 use crate::model::time::Mono;
 
 /// How a file stands, for one who asks.
@@ -21,6 +21,28 @@ pub struct Standing<'a> {
     pub changed_since_seen: Option<bool>,
     /// Who changed it since then, last first.
     pub changed_by: Vec<&'a Owner>,
+}
+
+/// What is known of a file that nobody is writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Nobody has spoken of its content.
+    Unknown,
+    /// It is not there.
+    Absent,
+    /// It holds this.
+    Is(Hash),
+}
+
+impl Settled {
+    /// Whether this is on disk.
+    pub fn is(self, disk: &Disk) -> bool {
+        match (self, disk) {
+            (Self::Absent, Disk::Absent) => true,
+            (Self::Is(known), Disk::File { hash, .. }) => known == *hash,
+            _ => false,
+        }
+    }
 }
 
 impl Table {
@@ -95,6 +117,24 @@ impl Table {
         self.leases()
             .filter(move |(_, lease)| lease.owner.session() == Some(session))
             .map(|(path, _)| path)
+    }
+
+    /// What a file holds as far as is known (`None` inside: it is not there), unless somebody is
+    /// writing it just now.
+    pub fn settled(&self, path: &WorkPath) -> Option<Settled> {
+        let Some(file) = self.owners.find_file(path) else { return Some(Settled::Unknown) };
+        let slot = self.at(file);
+        let right = slot.right.as_ref();
+        if !slot.touched.is_empty()
+            || right.is_some_and(|right| right.state == LeaseState::Inflight)
+        {
+            return None;
+        }
+        Some(match slot.disk {
+            None => Settled::Unknown,
+            Some(Content::Absent) => Settled::Absent,
+            Some(Content::Is(hash)) => Settled::Is(hash),
+        })
     }
 
     /// The files below a folder that were ever spoken of.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::command::{Command, Reply};
 use crate::agent::Said;
-use crate::arbiter::Disk;
+use crate::arbiter::{Disk, Settled};
 use crate::history::record::Process;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
@@ -164,6 +164,15 @@ pub enum Input {
         owner: Owner,
         /// Why it could not begin.
         result: Result<(), Failure>,
+    },
+    /// An entry of the tree has changed, and this is there now.
+    Seen {
+        /// Which file.
+        path: WorkPath,
+        /// The file.
+        disk: Disk,
+        /// What was known of it just before it was looked at.
+        before: Settled,
     },
     /// The guard's threads have decided something.
     Decided,

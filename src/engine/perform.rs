@@ -25,6 +25,7 @@ use super::lookup;
 use super::publish::Publisher;
 use super::state::State;
 use super::texts::Texts;
+use super::watch::{Watch, Watching};
 use crate::agent::claude::drive;
 use crate::agent::process::sweep;
 use crate::agent::{Driver, Launch, Order, Said};
@@ -52,6 +53,7 @@ pub(super) struct Performer {
     texts: Arc<Texts>,
     output: Option<Arc<BuildOutput>>,
     guards: Option<Arc<Guards>>,
+    watching: Option<Watching>,
     files: Jobs,
     /// Records that wait for the end of the step, to be queued in one piece.
     records: Vec<Record>,
@@ -83,6 +85,7 @@ impl Performer {
             texts,
             output: None,
             guards: None,
+            watching: None,
             files,
             records: Vec::new(),
             wake_at: None,
@@ -110,6 +113,18 @@ impl Performer {
             Failure::new(FailureKind::Internal, "a thread to look after files cannot be started")
                 .cause(error)
         })?;
+        let watch = Watch {
+            root: self.root.clone(),
+            desk: Arc::downgrade(desk),
+            output: Arc::clone(&output),
+            texts: Arc::clone(&self.texts),
+            store: Arc::clone(&self.store),
+            inputs: self.inputs.clone(),
+        };
+        self.watching = watch
+            .begin()
+            .inspect_err(|error| tracing::warn!(%error, "the tree is not watched"))
+            .ok();
         self.output = Some(output);
         self.guards = guards.map(Arc::new);
         Ok(())

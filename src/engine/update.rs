@@ -22,6 +22,9 @@ use crate::supervisor::life;
 
 impl State {
     pub(super) fn dispatch(&mut self, step: &mut Step, input: Input) {
+        // What a process was refused must be known before its tool's end is answered.
+        let doings = self.desk.take();
+        self.decided_beside(step, doings);
         match input {
             Input::Command { from, command } => self.command(step, from, command),
             Input::ClientGone(client) => self.client_gone(step, client),
@@ -60,10 +63,9 @@ impl State {
                 }
             }
             Input::ExecEnded { owner, result } => self.exec_ended(step, owner, result),
-            Input::Decided => {
-                let doings = self.desk.take();
-                self.decided_beside(step, doings);
-            }
+            Input::Seen { path, disk, before } => self.seen_changed(step, path, disk, before),
+            // What they led to is done already.
+            Input::Decided => {}
             Input::Tick => self.tick(step),
         }
     }

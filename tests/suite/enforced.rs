@@ -152,3 +152,34 @@ fn where_the_guard_is_switched_off_a_command_runs_without_and_it_is_said() {
     assert_eq!(bench.workspace.read("src/a.rs"), "two\n");
     shut_down(&bench, engine);
 }
+
+#[test]
+fn what_the_person_saves_outside_is_a_change_of_somebody_outside() {
+    if !kernel_asks() {
+        return;
+    }
+    let bench = held_by_blue();
+    let engine = serve(&bench, &[]);
+    blue_writes(&bench);
+    // An editor that had the old text saves it over blue's line.
+    bench.workspace.write("src/a.rs", "one\nthe person's\n");
+    bench.workspace.write("src/new/deep/x.rs", "x\n");
+    let known = |path: &str, by: &str| {
+        let ran = bench.run(&[
+            "call",
+            "--as",
+            "blue",
+            "who_has",
+            &json!({ "paths": [path] }).to_string(),
+        ]);
+        let result: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        (result["data"]["items"][0]["last_writer"] == by).then_some(())
+    };
+    wait_until("the save to be seen", || known("src/a.rs", "somebody outside"));
+    wait_until("a file in new folders to be seen", || {
+        known("src/new/deep/x.rs", "somebody outside")
+    });
+    let ran = shell(&bench, "blue", "echo mine > src/a.rs");
+    assert!(ran.stderr.contains("NOT WRITTEN (unread)"), "{ran:#?}");
+    shut_down(&bench, engine);
+}

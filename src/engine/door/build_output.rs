@@ -57,6 +57,12 @@ impl BuildOutput {
         !self.read(|known| known.sources.contains(&number))
     }
 
+    /// Whether a folder is ignored with all that is in it.
+    pub(in crate::engine) fn covers_folder(&self, path: &WorkPath) -> bool {
+        let found = self.read(|known| known.folders.get(path.as_str()).cloned());
+        found.unwrap_or_else(|| self.learn(path.as_str())).ignored
+    }
+
     /// These files are sources, and stay it.
     pub(in crate::engine) fn met<'a>(&self, paths: impl IntoIterator<Item = &'a WorkPath>) {
         let numbers: Vec<u64> = paths.into_iter().map(|path| self.hash.hash_one(path)).collect();

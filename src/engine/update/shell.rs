@@ -1,13 +1,14 @@
-//! Shell commands of agents: nobody gates what they write yet, so the tree is looked over before
-//! and after, and what changed is attributed to them.
+//! Shell commands of agents. Of an agent that is guarded each write is asked about. Where it is not,
+//! the tree is looked over before and after, and what changed is attributed to its command.
 //!
 //! Each command that is let through has an end: its tool's, its turn's, its agent's. A command
 //! that never ended would be blamed for whatever changes later.
 
-use crate::arbiter::{self, Disk};
+use crate::arbiter::{self, Disk, Settled};
 use crate::engine::effect::Effect;
 use crate::engine::event::Event;
 use crate::engine::state::{State, Step};
+use crate::model::agent::GuardLevel;
 use crate::model::id::{AgentId, CallId, RequestId};
 use crate::model::lease::{LeaseState, Owner};
 use crate::model::path::WorkPath;
@@ -40,9 +41,20 @@ impl State {
         call: CallId,
         owner: Owner,
     ) {
-        let shell = Shell { owner, stage: Stage::Before(request) };
-        self.shells.insert((agent, call.clone()), shell);
-        step.out.push(Effect::Scan { agent, call, after: false });
+        let guarded = self.is_guarded(agent);
+        let stage = if guarded { Stage::Running } else { Stage::Before(request.clone()) };
+        self.shells.insert((agent, call.clone()), Shell { owner, stage });
+        if guarded {
+            self.pass(step, agent, request);
+        } else {
+            step.out.push(Effect::Scan { agent, call, after: false });
+        }
+    }
+
+    /// Whether the kernel asks before a process of this agent writes.
+    fn is_guarded(&self, agent: AgentId) -> bool {
+        let level = self.agents.get(&agent).map(|agent| agent.info.guard);
+        level.is_some_and(|level| level != GuardLevel::Advisory)
     }
 
     /// A command is over, or will never run. The tool's end waits for our answer, if it says so
@@ -55,8 +67,16 @@ impl State {
         request: Option<RequestId>,
     ) {
         let key = (agent, call.clone());
+        let guarded = self.is_guarded(agent);
         let Some(shell) = self.shells.get_mut(&key) else { return };
         match &mut shell.stage {
+            Stage::Running if guarded => {
+                // What it has written was asked about, each time.
+                self.shells.remove(&key);
+                if let Some(request) = request {
+                    self.tool_seen(step, agent, request);
+                }
+            }
             Stage::Before(_) => {
                 self.shells.remove(&key);
                 if let Some(request) = request {
@@ -155,6 +175,26 @@ impl State {
             (Stage::Before(_) | Stage::Running, true)
             | (Stage::Running | Stage::After(_), false) => {}
         }
+    }
+
+    /// An entry of the tree has changed. If nobody was granted that, it is the doing of whoever
+    /// runs a command that is not guarded, else of somebody outside.
+    pub(in crate::engine) fn seen_changed(
+        &mut self,
+        step: &mut Step,
+        path: WorkPath,
+        disk: Disk,
+        before: Settled,
+    ) {
+        // What was decided since then knows better; and what came after that is seen again.
+        if before.is(&disk) || self.desk.read(|table| table.settled(&path)) != Some(before) {
+            return;
+        }
+        let mut running = self.shells.iter();
+        let running = running
+            .find(|((agent, _), shell)| shell.may_have_written() && !self.is_guarded(*agent));
+        let by = running.map_or(Owner::External, |(_, shell)| shell.owner.clone());
+        self.decide(step, arbiter::Input::Found { by, path, disk });
     }
 
     /// Whether a file is other than the last arbitrated change left it, and nobody writes it now.
