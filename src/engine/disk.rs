@@ -75,16 +75,24 @@ fn real_path(full: &Path) -> io::Result<PathBuf> {
 
 /// What is at `path` below `root`.
 pub(super) fn look(root: &Path, path: &WorkPath) -> Disk {
-    match read(&path.below(root)) {
-        Ok(disk) => disk,
-        Err(error) => Disk::Unreadable(format!("{path} cannot be read ({error})")),
-    }
+    look_closely(root, path).0
+}
+
+/// What is at `path` below `root`, with its bytes if it is no text and not large.
+pub(super) fn look_closely(root: &Path, path: &WorkPath) -> (Disk, Option<Vec<u8>>) {
+    read_closely(&path.below(root)).unwrap_or_else(|error| {
+        (Disk::Unreadable(format!("{path} cannot be read ({error})")), None)
+    })
 }
 
 fn read(full: &Path) -> io::Result<Disk> {
+    read_closely(full).map(|(disk, _)| disk)
+}
+
+fn read_closely(full: &Path) -> io::Result<(Disk, Option<Vec<u8>>)> {
     let meta = match fs::metadata(full) {
         Ok(meta) => meta,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Disk::Absent),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Disk::Absent, None)),
         Err(error) => return Err(error),
     };
     if !meta.is_file() {
@@ -94,12 +102,15 @@ fn read(full: &Path) -> io::Result<Disk> {
     if meta.len() > TEXT_BYTES {
         let mut hasher = Hash::stream();
         hasher.read_all(&mut file)?;
-        return Ok(Disk::File { hash: hasher.finish(), text: None });
+        return Ok((Disk::File { hash: hasher.finish(), text: None }, None));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
     file.read_to_end(&mut bytes)?;
     let hash = Hash::of(&bytes);
-    Ok(Disk::File { hash, text: String::from_utf8(bytes).ok().map(Arc::from) })
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => (Disk::File { hash, text: Some(Arc::from(text)) }, None),
+        Err(error) => (Disk::File { hash, text: None }, Some(error.into_bytes())),
+    })
 }
 
 /// Writes a file whole, if it still is what was checked. Says what is there afterwards.

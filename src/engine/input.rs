@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::command::{Command, Reply};
 use crate::agent::Said;
-use crate::arbiter::Disk;
+use crate::arbiter::{Disk, Was};
 use crate::history::record::Process;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
@@ -109,7 +109,7 @@ pub enum Input {
         /// Whether the command has run already.
         after: bool,
         /// What is different from the last look; `None`: the tree is too large for that.
-        found: Option<Vec<(WorkPath, Disk)>>,
+        found: Option<Vec<Found>>,
     },
     /// Records are durable, or not.
     Stored {
@@ -159,6 +159,17 @@ pub enum Input {
     Buried(Vec<SessionId>),
     /// Time has passed.
     Tick,
+}
+
+/// A file that is other than at the last look over the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Which file.
+    pub path: WorkPath,
+    /// What it was then; a file may be there whose content was not looked at.
+    pub was: Was,
+    /// What it is now.
+    pub disk: Disk,
 }
 
 /// Where a path leads.

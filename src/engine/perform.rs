@@ -15,10 +15,10 @@ use super::event::Event;
 use super::identity;
 use super::input::{Asker, Input, Ticket};
 use super::jobs::Jobs;
+use super::keeper::Keeper;
 use super::lookup;
 use super::publish::Publisher;
 use super::state::State;
-use super::texts::Texts;
 use crate::agent::claude::drive;
 use crate::agent::process::sweep;
 use crate::agent::{Launch, Order, Said};
@@ -42,7 +42,7 @@ pub(super) struct Performer {
     stored: mpsc::Sender<Input>,
     drivers: Drivers,
     census: Arc<Mutex<Census>>,
-    texts: Arc<Texts>,
+    keeper: Arc<Keeper>,
     files: Jobs,
     /// Records that wait for the end of the step, to be queued in one piece.
     records: Vec<Record>,
@@ -60,18 +60,19 @@ impl Performer {
         said: mpsc::Sender<Said>,
         stored: mpsc::Sender<Input>,
     ) -> Self {
-        let texts = Arc::new(Texts::new(history.clone()));
+        let store = Arc::new(store);
+        let keeper = Arc::new(Keeper::new(root.clone(), Arc::clone(&store)));
         Self {
             publisher: Publisher::default(),
             root,
-            store: Arc::new(store),
+            store,
             history,
             inputs,
             said,
             stored,
             drivers: Drivers::default(),
             census: Arc::default(),
-            texts,
+            keeper,
             files,
             records: Vec::new(),
             wake_at: None,
@@ -87,8 +88,9 @@ impl Performer {
         // After a crash of the engine commands of its agents may live on: nobody waits for them.
         tokio::task::spawn_blocking(|| drop(sweep::sweep_abandoned(sweep::PATIENCE)));
         let (root, census) = (self.root.clone(), Arc::clone(&self.census));
+        let keeper = Arc::clone(&self.keeper);
         tokio::task::spawn_blocking(move || {
-            census.lock().unwrap_or_else(PoisonError::into_inner).look(&root);
+            census.lock().unwrap_or_else(PoisonError::into_inner).look(&root, &keeper);
         });
         self.look_up_branch();
         self.watch_history();
@@ -116,6 +118,12 @@ impl Performer {
     /// The history, for what goes on beside the loop.
     pub(super) fn store(&self) -> Arc<Store> {
         Arc::clone(&self.store)
+    }
+
+    /// Tells the contents that are kept in case their files change: no change names them yet.
+    pub(super) fn early(&self) -> impl Fn() -> Vec<Hash> + Send + 'static {
+        let census = Arc::clone(&self.census);
+        move || census.lock().unwrap_or_else(PoisonError::into_inner).contents()
     }
 
     pub(super) fn wake_at(&self) -> Option<Mono> {
@@ -162,31 +170,26 @@ impl Performer {
                 self.check_shown(agent, call, (raw, cwd), response, began);
             }
             Effect::ReadFile { op, path } => {
-                let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-                let store = Arc::clone(&self.store);
-                self.file_job(move || {
-                    let disk = disk::look(&root, &path);
-                    texts.keep(&store, &path, &disk);
-                    Some(Input::FileRead { op, disk })
-                });
+                let keeper = Arc::clone(&self.keeper);
+                self.file_job(move || Some(Input::FileRead { op, disk: keeper.look(&path) }));
             }
             Effect::WriteFile { op, path, checked, content } => {
                 if let Some(asker) = state.asker_of(op) {
                     tracing::trace!(target: "benchdog::grant", id = asker.id, "{path} is granted");
                 }
-                let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-                let store = Arc::clone(&self.store);
+                let (root, keeper) = (self.root.clone(), Arc::clone(&self.keeper));
                 self.file_job(move || {
                     let (disk, result) = disk::write(&root, &path, &checked, &content, op.0);
-                    texts.keep(&store, &path, &disk);
+                    let disk = keeper.keep(&path, disk, None);
                     Some(Input::Written { op, disk, result })
                 });
             }
             Effect::Scan { agent, call, after } => {
                 let (root, census) = (self.root.clone(), Arc::clone(&self.census));
+                let keeper = Arc::clone(&self.keeper);
                 self.job(move || {
                     let mut census = census.lock().unwrap_or_else(PoisonError::into_inner);
-                    let found = census.look(&root);
+                    let found = census.look(&root, &keeper);
                     Some(Input::Scanned { agent, call, after, found })
                 });
             }
@@ -308,12 +311,10 @@ impl Performer {
     }
 
     fn inspect(&self, op: OpId, path: WorkPath, base: Option<Hash>) {
-        let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-        let store = Arc::clone(&self.store);
+        let keeper = Arc::clone(&self.keeper);
         self.file_job(move || {
-            let disk = disk::look(&root, &path);
-            texts.keep(&store, &path, &disk);
-            let base = base.and_then(|hash| texts.find(hash));
+            let disk = keeper.look(&path);
+            let base = base.and_then(|hash| keeper.text(hash));
             Some(Input::Inspected { op, disk, base })
         });
     }
@@ -326,13 +327,11 @@ impl Performer {
         response: Box<serde_json::Value>,
         began: Option<Wall>,
     ) {
-        let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-        let store = Arc::clone(&self.store);
+        let (root, keeper) = (self.root.clone(), Arc::clone(&self.keeper));
         self.file_job(move || {
             let seen = disk::shown(&root, Path::new(&cwd), &raw, &response, began);
             let seen = seen.and_then(|(path, disk, extent)| {
-                texts.keep(&store, &path, &disk);
-                match disk {
+                match keeper.keep(&path, disk, None) {
                     Disk::File { hash, .. } => Some((path, hash, extent)),
                     Disk::Absent | Disk::Unreadable(_) => None,
                 }

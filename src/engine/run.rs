@@ -155,7 +155,7 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Fail
     let mut upkeep = JoinSet::new();
     upkeep.spawn(reap());
     if let Some(retention) = parts.retention {
-        upkeep.spawn(retention.hold(performer.store()));
+        upkeep.spawn(retention.hold(performer.store(), performer.early()));
     }
     let mut farewell = None;
     loop {

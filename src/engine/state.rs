@@ -8,12 +8,12 @@ use super::fold::{Change, Fold};
 use super::input::{Asker, Input, Ticket};
 use super::update::asks::OpenAsk;
 use super::update::writes::Op;
-use crate::arbiter::Table;
+use crate::arbiter::{Table, Was};
 use crate::config::settings::Settings;
 use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentInfo, AgentSpec, QueuedPrompt};
 use crate::model::failure::Failure;
-use crate::model::id::{AgentId, AskId, CallId, IdSource, OpId, RequestId, SessionId};
+use crate::model::id::{AgentId, AskId, CallId, ChangeId, IdSource, OpId, RequestId, SessionId};
 use crate::model::lease::{LeaseInfo, Owner};
 use crate::model::path::{Hash, WorkPath};
 use crate::model::session::{BenchRow, SessionRow};
@@ -102,6 +102,23 @@ pub(super) enum AfterStore {
     Grant { op: OpId, note: Option<String> },
 }
 
+/// What is known of the change that the arbiter is about to tell, besides what the arbiter knows.
+#[derive(Debug)]
+pub(super) struct Doing {
+    /// The tool, or the command line.
+    pub(super) tool: String,
+    /// What was there at the last look over the tree.
+    pub(super) was: Was,
+    /// The changes that it takes back.
+    pub(super) reverts: Vec<ChangeId>,
+}
+
+impl Default for Doing {
+    fn default() -> Self {
+        Self { tool: String::new(), was: Was::Unknown, reverts: Vec::new() }
+    }
+}
+
 /// Time and effects of one step.
 #[derive(Debug)]
 pub(super) struct Step {
@@ -141,6 +158,7 @@ pub struct State {
     pub(super) reading: HashMap<(AgentId, CallId), Wall>,
     pub(super) tickets: HashMap<Ticket, AfterStore>,
     pub(super) last_ticket: u64,
+    pub(super) doing: Doing,
     /// The content that each file had after its last change that we know of.
     pub(super) versions: HashMap<WorkPath, Option<Hash>>,
     /// Files with a reservation behind the write in flight that is shown.
@@ -186,6 +204,7 @@ impl State {
             reading: HashMap::new(),
             tickets: HashMap::new(),
             last_ticket: 0,
+            doing: Doing::default(),
             versions: HashMap::new(),
             refused: VecDeque::new(),
             names: HashMap::new(),

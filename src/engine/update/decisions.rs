@@ -306,7 +306,7 @@ impl State {
         step: &mut Step,
         path: WorkPath,
         owner: Owner,
-        (before, after): (Option<Hash>, Option<Hash>),
+        (before, after): (arbiter::Was, Option<Hash>),
         over: Option<Owner>,
     ) {
         self.versions.insert(path.clone(), after);
@@ -319,14 +319,22 @@ impl State {
             step.publish(Event::Noticed { level: Level::Warn, text });
         }
         let workspace = self.setup.workspace.root.clone();
-        let agent = self.owner_name(&owner);
         let change = Change {
             at: step.now.wall,
-            agent,
+            agent: self.owner_name(&owner),
+            turn: self.turn_of(&owner),
+            tool: self.doing.tool.clone(),
+            reverts: self.doing.reverts.clone(),
             over,
-            ..Change::of(path, owner, before.map(Image::from), after.map(Image::from))
+            ..Change::of(path, owner, image(before, self.doing.was), after.map(Image::from))
         };
         step.store(Record::Change(Box::new(ChangeRow { workspace, change })));
+    }
+
+    /// The turn in which an agent is, counted from 1.
+    fn turn_of(&self, owner: &Owner) -> Option<u32> {
+        let agent = self.agents.get(&self.agent_of(owner)?)?;
+        agent.life.in_turn().then(|| agent.row.turns.saturating_add(1))
     }
 
     /// Keeps a sentence for an agent's next step, and shows it to the person now.
@@ -344,5 +352,16 @@ impl State {
         let mut all = std::mem::take(&mut agent.tells);
         all.extend(more);
         (!all.is_empty()).then(|| all.join("\n"))
+    }
+}
+
+/// What was there before a change: the arbiter's word counts, else what the last look saw. Where
+/// nobody looked a file is taken to have been there: undoing that must not remove it.
+fn image(before: arbiter::Was, seen: arbiter::Was) -> Option<Image> {
+    let was = if before == arbiter::Was::Unknown { seen } else { before };
+    match was {
+        arbiter::Was::Absent => None,
+        arbiter::Was::Is(hash) => Some(hash.into()),
+        arbiter::Was::Unknown => Some(Hash::UNSEEN.into()),
     }
 }

@@ -11,7 +11,7 @@ use crate::arbiter::{self, Disk, Edit, Proposal, Seen, WriteEnd};
 use crate::engine::command::Reply;
 use crate::engine::effect::{Content, Effect};
 use crate::engine::input::{Asker, ClientId, WriteTrouble};
-use crate::engine::state::{State, Step};
+use crate::engine::state::{Doing, State, Step};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{OpId, SessionId};
 use crate::model::lease::{Owner, Refusal, RefusalCode};
@@ -274,7 +274,9 @@ impl State {
             Ok(()) => WriteEnd::Done,
             Err(_) => WriteEnd::Failed,
         };
+        self.doing.tool.clone_from(&tool);
         self.decide(step, arbiter::Input::Finished { op, end, disk });
+        self.doing = Doing::default();
         let file = path;
         let path = file.as_ref().map(ToString::to_string).unwrap_or_default();
         let answer = match result {

@@ -129,7 +129,9 @@ impl State {
                 let reason = format!("NOT RUN: {reason}. Correct the call and send it again.");
                 self.verdict(step, id, request, Verdict::Deny { reason });
             }
-            Claim::Shell { command: _ } => self.shell_gate(step, id, request, call, owner),
+            Claim::Shell { command } => {
+                self.shell_gate(step, id, request, call, (owner, &command));
+            }
             Claim::Write { raw_path, proposal } => {
                 let cwd = agent.row.cwd.clone();
                 let purpose = Purpose::Gate {
