@@ -24,6 +24,8 @@ pub mod lookup;
 mod perform;
 mod publish;
 mod retention;
+pub mod review;
+mod revise;
 pub mod run;
 pub mod state;
 mod texts;

@@ -1,5 +1,7 @@
 //! Everything that the engine's state wants done.
 
+use std::sync::Arc;
+
 use super::command::Reply;
 use super::event::Event;
 use super::input::{Asker, Resume, Ticket};
@@ -9,6 +11,7 @@ use crate::history::record::Record;
 use crate::model::agent::Backend;
 use crate::model::id::{AgentId, CallId, ItemId, OpId, SessionId};
 use crate::model::path::{Hash, WorkPath};
+use crate::model::review::{Question, Revision};
 use crate::model::session::SessionQuery;
 use crate::model::time::{Mono, Wall};
 
@@ -153,6 +156,13 @@ pub enum Effect {
         /// The one that was begun then; the last one without.
         begun: Option<Wall>,
     },
+    /// Find out how changes can be taken back.
+    Plan {
+        /// Who asked.
+        from: Asker,
+        /// What is wished.
+        revision: Revision,
+    },
     /// Ask the history and answer the front end.
     Query {
         /// Who asked.
@@ -175,6 +185,15 @@ pub enum Content {
     Whole(String),
     /// Its text with a replacement made.
     Edited(Edit),
+    /// These bytes, with these permissions if they are known.
+    Bytes {
+        /// The bytes.
+        bytes: Arc<[u8]>,
+        /// The permissions (`st_mode`).
+        mode: Option<u32>,
+    },
+    /// Nothing: it is removed.
+    Gone,
 }
 
 /// A question to the history.
@@ -184,6 +203,8 @@ pub enum Query {
     Sessions(SessionQuery),
     /// The benches as they were.
     Benches,
+    /// A question about changes.
+    Review(Question),
     /// A stretch of a transcript.
     Transcript {
         /// Which session.

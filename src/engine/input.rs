@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::command::{Command, Reply};
+use super::revise::Planned;
 use crate::agent::Said;
 use crate::arbiter::{Disk, Was};
 use crate::history::record::Process;
@@ -133,6 +134,13 @@ pub enum Input {
         from: Asker,
         /// The bench.
         result: Result<Option<BenchRow>, Failure>,
+    },
+    /// It is known how changes can be taken back, or why not.
+    Planned {
+        /// Who asked.
+        from: Asker,
+        /// The plan.
+        result: Result<Box<Planned>, Failure>,
     },
     /// A session is opened for an agent, so that nobody else resumes it, or is not.
     SessionOpened {

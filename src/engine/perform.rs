@@ -208,6 +208,13 @@ impl Performer {
                 })
                 .await;
             }
+            Effect::Plan { from, revision } => {
+                self.look_up(move |history, root, _, stored| {
+                    let planned = stored.and_then(|()| lookup::plan(history, root, &revision));
+                    Input::Planned { from, result: planned.map(Box::new) }
+                })
+                .await;
+            }
             Effect::Query { from, query } => {
                 // Where nothing can be stored, what was stored before can still be read.
                 self.look_up(move |history, root, store, _| {
@@ -330,11 +337,9 @@ impl Performer {
         let (root, keeper) = (self.root.clone(), Arc::clone(&self.keeper));
         self.file_job(move || {
             let seen = disk::shown(&root, Path::new(&cwd), &raw, &response, began);
-            let seen = seen.and_then(|(path, disk, extent)| {
-                match keeper.keep(&path, disk, None) {
-                    Disk::File { hash, .. } => Some((path, hash, extent)),
-                    Disk::Absent | Disk::Unreadable(_) => None,
-                }
+            let seen = seen.and_then(|(path, disk, extent)| match keeper.keep(&path, disk, None) {
+                Disk::File { hash, .. } => Some((path, hash, extent)),
+                Disk::Absent | Disk::Unreadable(_) => None,
             });
             Some(Input::Shown { agent, call, seen })
         });

@@ -7,6 +7,7 @@ use super::event::{AgentSnapshot, Event, RefusedAttempt, Snapshot, WorkspaceInfo
 use super::fold::{Change, Fold};
 use super::input::{Asker, Input, Ticket};
 use super::update::asks::OpenAsk;
+use super::update::revisions::Revising;
 use super::update::writes::Op;
 use crate::arbiter::{Table, Was};
 use crate::config::settings::Settings;
@@ -172,6 +173,8 @@ pub struct State {
     pub(super) blind: bool,
     /// Benches that are being resumed, by who asked.
     pub(super) gathering: HashMap<Asker, Gathering>,
+    /// Plans that are being carried out, by who asked.
+    pub(super) revising: HashMap<Asker, Revising>,
     /// Why the history cannot be written now.
     pub(super) trouble: Option<Failure>,
     /// Monotonic and wall time of one moment, to turn one into the other.
@@ -212,6 +215,7 @@ impl State {
             closing: false,
             blind: false,
             gathering: HashMap::new(),
+            revising: HashMap::new(),
             trouble: None,
             epoch: now,
             wake_at: None,

@@ -8,6 +8,7 @@ pub(super) mod decisions;
 mod locks;
 mod prompts;
 mod reports;
+pub(super) mod revisions;
 mod sessions;
 pub(super) mod shell;
 mod tools;
@@ -41,6 +42,7 @@ impl State {
                 None => {}
             },
             Input::Loaded { from, how, result } => self.loaded(step, from, how, result),
+            Input::Planned { from, result } => self.planned(step, from, result),
             Input::BenchLoaded { from, result } => self.bench_loaded(step, from, result),
             Input::SessionOpened { agent, session, result } => {
                 self.session_opened(step, agent, session, result);

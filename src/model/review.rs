@@ -28,6 +28,22 @@ pub enum Question {
     Plan(Revision),
 }
 
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Changes.
+    Changes(ChangesPage),
+    /// Refused writes.
+    Rejected(Vec<RejectedLine>),
+    /// A difference.
+    Difference(FileDifference),
+    /// Who wrote each line.
+    Blame(FileBlame),
+    /// What was taken back, or would be.
+    Revised(Revised),
+}
+
 /// Which changes are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Wanted {
@@ -40,7 +56,7 @@ pub struct Wanted {
     /// In this turn.
     #[serde(default)]
     pub turn: Option<u32>,
-    /// Only those that overwrote or deleted what is nowhere on disk any more.
+    /// Only those that deleted a file which is still gone, or ran over somebody's work.
     #[serde(default)]
     pub lost: bool,
     /// Only those before this one.
@@ -235,11 +251,8 @@ pub enum Outcome {
 impl Revised {
     /// How many files have this outcome: planned or done ones, and those left alone.
     pub fn counts(&self) -> (usize, usize) {
-        let alone = self
-            .files
-            .iter()
-            .filter(|file| matches!(file.outcome, Outcome::LeftAlone(_)))
-            .count();
+        let alone =
+            self.files.iter().filter(|file| matches!(file.outcome, Outcome::LeftAlone(_))).count();
         (self.files.len() - alone, alone)
     }
 }

@@ -207,9 +207,11 @@ impl State {
                     self.verdict(step, agent, request, Verdict::Pass { context });
                 }
             }
-            Purpose::Write { content, rebased, to: _ } => {
-                *rebased = note;
+            Purpose::Write { content, .. } | Purpose::Revise { content, .. } => {
                 let content = content.clone();
+                if let Purpose::Write { rebased, .. } = &mut found.purpose {
+                    *rebased = note;
+                }
                 if let (Some(path), Some(checked)) = (found.path.clone(), found.checked.clone()) {
                     step.out.push(Effect::WriteFile { op, path, checked, content });
                 }
@@ -273,6 +275,7 @@ impl State {
             Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to, .. } => {
                 self.tool_refused(step, to, &refusal);
             }
+            Purpose::Revise { to, .. } => self.step_refused(step, to, &found.raw, &refusal),
         }
     }
 

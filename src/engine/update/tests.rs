@@ -316,9 +316,15 @@ impl Bench {
             }
             Effect::WriteFile { op, path, content, .. } => {
                 let before = self.files.get(path.as_str()).cloned().unwrap_or_default();
+                if content == Content::Gone {
+                    self.files.remove(path.as_str());
+                    return vec![Input::Written { op, disk: Disk::Absent, result: Ok(()) }];
+                }
                 let written = match content {
                     Content::Whole(text) => Ok(text),
                     Content::Edited(edit) => edited(&edit, &before).map_err(str::to_owned),
+                    Content::Bytes { bytes, .. } => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
+                    Content::Gone => unreachable!("it is dealt with above"),
                 };
                 let result = written.map_err(WriteTrouble::NoAnchor).map(|text| {
                     self.files.insert(path.to_string(), text);
@@ -366,6 +372,7 @@ impl Bench {
             | Effect::Release { .. }
             | Effect::LoadBench { .. }
             | Effect::Query { .. }
+            | Effect::Plan { .. }
             | Effect::LookUpBranch
             | Effect::WakeAt(_) => Vec::new(),
         }

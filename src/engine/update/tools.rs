@@ -261,6 +261,9 @@ impl State {
         disk: Disk,
         result: Result<(), WriteTrouble>,
     ) {
+        if let Some(Op { purpose: Purpose::Revise { .. }, .. }) = self.ops.get(&op) {
+            return self.step_written(step, op, disk, result);
+        }
         let Some(Op { owner, path, tool, purpose: Purpose::Write { to, rebased, .. }, .. }) =
             self.ops.remove(&op)
         else {
@@ -328,10 +331,12 @@ impl State {
     pub(in crate::engine) fn client_gone(&mut self, step: &mut Step, client: ClientId) {
         let its_own = |op: &Op| match &op.purpose {
             Purpose::Gate { .. } => false,
-            Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to, .. } => {
-                to.client == client && op.phase == Phase::Deciding
-            }
+            Purpose::Write { to, .. }
+            | Purpose::Revise { to, .. }
+            | Purpose::Read { to }
+            | Purpose::Reserve { to, .. } => to.client == client && op.phase == Phase::Deciding,
         };
+        self.revising.retain(|asker, _| asker.client != client);
         let mut ops: Vec<OpId> =
             self.ops.iter().filter(|(_, op)| its_own(op)).map(|(id, _)| *id).collect();
         ops.sort_unstable();

@@ -14,7 +14,7 @@ use crate::arbiter::{self, Disk, Proposal, Wish, WriteEnd};
 use crate::engine::effect::{Content, Effect};
 use crate::engine::input::{Asker, Place};
 use crate::engine::state::{State, Step};
-use crate::model::id::{AgentId, AskId, CallId, OpId, RequestId, SubId};
+use crate::model::id::{AgentId, AskId, CallId, ChangeId, OpId, RequestId, SubId};
 use crate::model::lease::{Owner, Refusal, RefusalCode};
 use crate::model::path::WorkPath;
 use crate::model::permission::{AskAnswer, AskOutcome, PermissionMode};
@@ -59,6 +59,13 @@ pub(super) enum Purpose {
         content: Content,
         /// What the grant says about changes that the writer had not seen, and that stay.
         rebased: Option<String>,
+    },
+    /// A step of taking something back.
+    Revise {
+        to: Asker,
+        content: Content,
+        /// The changes that it takes back.
+        reverts: Vec<ChangeId>,
     },
     /// A reading tool of the bench.
     Read { to: Asker },
@@ -176,7 +183,7 @@ impl State {
     /// Who asked for a write with a tool of the bench.
     pub(in crate::engine) fn asker_of(&self, op: OpId) -> Option<Asker> {
         match &self.ops.get(&op)?.purpose {
-            Purpose::Write { to, .. } => Some(*to),
+            Purpose::Write { to, .. } | Purpose::Revise { to, .. } => Some(*to),
             Purpose::Gate { .. } | Purpose::Read { .. } | Purpose::Reserve { .. } => None,
         }
     }
@@ -205,8 +212,17 @@ impl State {
             step.out.push(Effect::ReadFile { op, path });
             return;
         }
+        if let Purpose::Revise { .. } = found.purpose
+            && found.raw != path.as_str()
+        {
+            let text = format!("{} is a link now, and {path} is what it leads to", found.raw);
+            let code = RefusalCode::Failed;
+            return self.refuse(step, op, Refusal { code, path: None, holder: None, text });
+        }
         let own = self.setup.settings.as_ref().map(|settings| &settings.arbiter.protected);
-        if claim::is_protected(&path) || own.is_some_and(|own| covers(own, &path)) {
+        let by_person = matches!(found.purpose, Purpose::Revise { .. });
+        let protected = claim::is_protected(&path) || own.is_some_and(|own| covers(own, &path));
+        if protected && !by_person {
             return self.protected(step, op, &path);
         }
         found.submitted = true;
@@ -218,7 +234,7 @@ impl State {
             base: found.base,
             wait_ms: self.setup.wait_ms,
             hand: match found.purpose {
-                Purpose::Write { .. } => Hand::Bench,
+                Purpose::Write { .. } | Purpose::Revise { .. } => Hand::Bench,
                 Purpose::Gate { .. } | Purpose::Read { .. } | Purpose::Reserve { .. } => {
                     Hand::Owner
                 }

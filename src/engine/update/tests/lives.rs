@@ -148,6 +148,7 @@ fn wanted(effect: &Effect) -> Option<String> {
         | Effect::WriteFile { .. }
         | Effect::Scan { .. }
         | Effect::LoadBench { .. }
+        | Effect::Plan { .. }
         | Effect::Query { .. }
         | Effect::LookUpBranch
         | Effect::WakeAt(_) => return None,
