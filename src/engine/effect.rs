@@ -7,7 +7,7 @@ use super::event::Event;
 use super::input::{Asker, Resume, Ticket};
 use crate::agent::{Launch, Order};
 use crate::arbiter::{Disk, Edit};
-use crate::history::record::Record;
+use crate::history::record::{ProposalRow, Record};
 use crate::model::agent::Backend;
 use crate::model::id::{AgentId, CallId, ItemId, OpId, SessionId};
 use crate::model::path::{Hash, WorkPath};
@@ -156,6 +156,13 @@ pub enum Effect {
         /// The one that was begun then; the last one without.
         begun: Option<Wall>,
     },
+    /// Keep what a refused write wanted to write.
+    KeepProposal {
+        /// The refusal; the hash of the text is filled in, and its base if it is not known.
+        row: Box<ProposalRow>,
+        /// What was to be written.
+        wanted: Proposed,
+    },
     /// Find out how changes can be taken back.
     Plan {
         /// Who asked.
@@ -194,6 +201,15 @@ pub enum Content {
     },
     /// Nothing: it is removed.
     Gone,
+}
+
+/// What a refused write wanted to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proposed {
+    /// This text.
+    Whole(Arc<str>),
+    /// What its owner had seen, with these replacements made.
+    Edits(Vec<Edit>),
 }
 
 /// A question to the history.

@@ -11,15 +11,16 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Cursor;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::disk;
+use super::effect::Proposed;
 use super::ignored::Ignored;
 use super::texts::Texts;
-use crate::arbiter::Disk;
+use crate::arbiter::{Disk, Edit, edited};
 use crate::history::contents::Contents;
-use crate::history::record::Record;
+use crate::history::record::{ProposalRow, Record};
 use crate::history::{Reader, Store, StoreError};
 use crate::model::path::{Hash, WorkPath};
 
@@ -45,6 +46,8 @@ pub(super) struct Keeper {
     texts: Texts,
     ignored: Ignored,
     stored: Mutex<HashMap<Hash, Instant>>,
+    /// The text of the last refused write of each owner at each file.
+    rejected: Mutex<HashMap<(String, WorkPath), Hash>>,
     reader: Mutex<Option<Reader>>,
 }
 
@@ -58,6 +61,7 @@ impl Keeper {
             root,
             store,
             stored: Mutex::default(),
+            rejected: Mutex::default(),
             reader: Mutex::default(),
         }
     }
@@ -93,16 +97,44 @@ impl Keeper {
         }
     }
 
-    /// Keeps a content that somebody wanted to write at `path`.
-    pub(super) fn keep_text(&self, path: &WorkPath, text: &str) -> Hash {
-        let hash = Hash::of(text.as_bytes());
-        if !self.is_fresh(hash)
-            && self.may_keep(path)
-            && let Err(error) = self.put(path, hash, text.as_bytes().into())
+    /// Keeps what a refused write wanted to write. The same text refused again is no news.
+    pub(super) fn keep_proposal(&self, mut row: Box<ProposalRow>, wanted: &Proposed) {
+        let now = disk::look(&self.root, &row.path);
+        if row.base.is_none()
+            && let Disk::File { hash, .. } = &now
         {
-            tracing::warn!(%error, "what was to be written to {path} is not kept");
+            row.base = Some(*hash);
         }
-        hash
+        let known = row.base.and_then(|hash| self.texts.find(hash));
+        let text = match wanted {
+            Proposed::Whole(text) => Some(text.to_string()),
+            Proposed::Edits(edits) => known.as_deref().and_then(|known| edited_all(edits, known)),
+        };
+        // An edit of a text that nobody knows cannot be told.
+        let Some(text) = text else { return };
+        row.hash = Hash::of(text.as_bytes());
+        let place = (row.owner.key(), row.path.clone());
+        let former = lock(&self.rejected).insert(place, row.hash);
+        if former == Some(row.hash) {
+            return;
+        }
+        let kept = match known {
+            Some(base) => self.keep_text(&row.path, &base),
+            None => Ok(()),
+        };
+        let kept = kept.and_then(|()| self.keep_text(&row.path, &text));
+        let stored = kept.and_then(|()| self.store.blocking_queue(vec![Record::Proposal(row)]));
+        if let Err(error) = stored {
+            tracing::warn!(%error, "a refused write is not kept");
+        }
+    }
+
+    fn keep_text(&self, path: &WorkPath, text: &str) -> Result<(), StoreError> {
+        let hash = Hash::of(text.as_bytes());
+        if self.is_fresh(hash) || !self.may_keep(path) {
+            return Ok(());
+        }
+        self.put(path, hash, text.as_bytes().into()).map(drop)
     }
 
     /// Keeps what is at `path` in case it changes later. The content, if there is one to be kept.
@@ -164,7 +196,7 @@ impl Keeper {
 
     fn queue(&self, hash: Hash, record: Option<Record>) -> Result<Hash, StoreError> {
         self.store.blocking_queue(record.into_iter().collect())?;
-        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stored = lock(&self.stored);
         if stored.len() >= KNOWN {
             stored.clear();
         }
@@ -173,18 +205,31 @@ impl Keeper {
     }
 
     fn is_fresh(&self, hash: Hash) -> bool {
-        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = lock(&self.stored);
         stored.get(&hash).is_some_and(|at| at.elapsed() < FRESH)
     }
 
     /// Whether the history has this content already.
     fn is_stored(&self, hash: Hash) -> bool {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = lock(&self.reader);
         if reader.is_none() {
             *reader = self.store.reader().ok();
         }
         reader.as_ref().is_some_and(|reader| reader.has_content(hash).unwrap_or(false))
     }
+}
+
+/// A text with replacements made, one after the other.
+fn edited_all(edits: &[Edit], text: &str) -> Option<String> {
+    let mut text = text.to_owned();
+    for edit in edits {
+        text = edited(edit, &text).ok()?;
+    }
+    Some(text)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -250,7 +295,8 @@ mod tests {
             let hash = Hash::of(&bytes);
             let found = tree.keeper.look(&path);
             assert!(matches!(found, Disk::File { hash: found, .. } if found == hash), "{name}");
-            tree.keeper.keep_text(&path, &String::from_utf8(bytes).expect("text"));
+            let text = String::from_utf8(bytes).expect("text");
+            tree.keeper.keep_text(&path, &text).expect("stored");
             assert_eq!(tree.keeper.keep_early(&path, 0), None, "{name}");
             assert_eq!(tree.kept(hash), None, "{name}");
         }

@@ -208,6 +208,13 @@ impl Performer {
                 })
                 .await;
             }
+            Effect::KeepProposal { row, wanted } => {
+                let keeper = Arc::clone(&self.keeper);
+                self.file_job(move || {
+                    keeper.keep_proposal(row, &wanted);
+                    None
+                });
+            }
             Effect::Plan { from, revision } => {
                 self.look_up(move |history, root, _, stored| {
                     let planned = stored.and_then(|()| lookup::plan(history, root, &revision));

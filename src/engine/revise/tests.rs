@@ -251,3 +251,39 @@ async fn a_number_that_means_nothing_says_what_to_do() {
     }
     tree.end().await;
 }
+
+#[tokio::test]
+async fn a_rejected_write_can_be_shown_and_written_after_all() {
+    let mut tree = Tree::with(&[("a", b"one\ntwo\n")]);
+    for name in ["blue", "red"] {
+        tree.call(name, "read_file", json!({ "path": "a" })).await;
+    }
+    tree.edit("blue", "a", "two", "TWO").await;
+    let write = json!({ "path": "a", "content": "one\n2\n" });
+    assert_eq!(tree.call("red", "write_file", write).await["code"], "STALE");
+    // It is kept beside the loop.
+    let rejected = loop {
+        match tree.question(Question::Rejected(Wanted::default())).await {
+            Ok(Answer::Rejected(lines)) if lines.is_empty() => {}
+            Ok(Answer::Rejected(mut lines)) => break lines.remove(0),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((rejected.agent.as_str(), rejected.code.as_str()), ("red", "STALE"));
+    assert_eq!(rejected.lines, Some((1, 1)), "against what red had seen");
+    let question = Question::Difference(Compared::Rejected(rejected.number));
+    let Ok(Answer::Difference(shown)) = tree.question(question).await else {
+        panic!("no difference")
+    };
+    assert_eq!(shown.hunks[0].lines, [" one", "-two", "+2"]);
+    let elsewhere = Revision::Accept { rejected: rejected.number, path: Some(path("b")) };
+    assert_eq!(tree.revise(elsewhere).await.unwrap(), done("b"));
+    assert_eq!(tree.read("b").unwrap(), b"one\n2\n");
+    assert_eq!(tree.read("a").unwrap(), b"one\nTWO\n");
+    // After a stale write the file is kept for its writer a while.
+    assert_eq!(tree.call("red", "release_files", json!({})).await["code"], "OK");
+    let here = Revision::Accept { rejected: rejected.number, path: None };
+    assert_eq!(tree.revise(here).await.unwrap(), done("a"));
+    assert_eq!(tree.read("a").unwrap(), b"one\n2\n");
+    tree.end().await;
+}

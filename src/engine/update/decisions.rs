@@ -254,6 +254,7 @@ impl State {
         self.stop_waiting(step, op);
         let Some(found) = self.ops.remove(&op) else { return };
         let path = found.path.as_ref().map_or(&*found.raw, |path| path.as_str()).to_owned();
+        self.keep_proposal(step, &found, refusal.code);
         if !matches!(found.purpose, Purpose::Reserve { .. }) {
             self.note_refusal(step, &found, path, &refusal);
         }

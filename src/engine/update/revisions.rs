@@ -4,20 +4,22 @@
 //! changed since, or that somebody holds for longer than a write waits, is left alone.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::writes::Purpose;
+use super::writes::{Op, Purpose};
 use crate::arbiter::input::Base;
 use crate::arbiter::{self, Disk, Proposal, WriteEnd};
 use crate::engine::command::Reply;
-use crate::engine::effect::{Content, Effect};
+use crate::engine::effect::{Content, Effect, Proposed};
 use crate::engine::input::{Asker, WriteTrouble};
 use crate::engine::revise::Planned;
 use crate::engine::state::{Doing, State, Step};
+use crate::history::record::ProposalRow;
 use crate::journal::plan;
 use crate::model::failure::Failure;
 use crate::model::id::OpId;
-use crate::model::lease::{Owner, Refusal};
-use crate::model::path::WorkPath;
+use crate::model::lease::{Owner, Refusal, RefusalCode};
+use crate::model::path::{Hash, WorkPath};
 use crate::model::review::{Answer, Outcome, Revised};
 
 /// A plan that is being carried out.
@@ -44,6 +46,45 @@ impl State {
                 step.out.push(Effect::Reply { to: from, reply: Reply::Failed(failure) })
             }
         }
+    }
+
+    /// Keeps what a refused write wanted to write, as far as it can be told.
+    pub(super) fn keep_proposal(&self, step: &mut Step, op: &Op, code: RefusalCode) {
+        let text = match &op.purpose {
+            Purpose::Gate { .. } => op.text.clone(),
+            Purpose::Write { content: Content::Whole(text), .. } => Some(Arc::from(text.as_str())),
+            Purpose::Write { .. } => None,
+            Purpose::Read { .. } | Purpose::Reserve { .. } | Purpose::Revise { .. } => return,
+        };
+        let wanted = match (&op.proposal, text) {
+            (Proposal::Whole(_), Some(text)) => Proposed::Whole(text),
+            (Proposal::Edits(edits), _) => Proposed::Edits(edits.clone()),
+            (Proposal::Whole(_), None) | (Proposal::Opaque, _) => return,
+        };
+        let of_others = match code {
+            RefusalCode::Held
+            | RefusalCode::Stale
+            | RefusalCode::Unread
+            | RefusalCode::Pinned
+            | RefusalCode::TreeBusy
+            | RefusalCode::Deadlock
+            | RefusalCode::Timeout => true,
+            RefusalCode::TooWide | RefusalCode::Outside | RefusalCode::Failed => false,
+        };
+        let Some(path) = op.path.clone().filter(|_| of_others) else { return };
+        let row = Box::new(ProposalRow {
+            n: 0,
+            workspace: self.setup.workspace.root.clone(),
+            at: step.now.wall,
+            agent: self.owner_name(&op.owner),
+            owner: op.owner.clone(),
+            path,
+            tool: op.tool.clone(),
+            code: code.as_str().to_owned(),
+            hash: Hash::UNSEEN,
+            base: op.knew,
+        });
+        step.out.push(Effect::KeepProposal { row, wanted });
     }
 
     /// Asks for the next step; answers once there is none.
@@ -118,7 +159,9 @@ impl State {
     ) {
         let Some(path) = WorkPath::parse(raw) else { return };
         let why = match &refusal.holder {
-            Some(holder) => format!("{holder} has it ({})", refusal.code),
+            Some(holder) => {
+                format!("{holder} has it ({}); `benchdog steal {path}` takes it", refusal.code)
+            }
             None => refusal.text.clone(),
         };
         self.step_over(step, to, &path, Outcome::LeftAlone(why));

@@ -373,6 +373,7 @@ impl Bench {
             | Effect::LoadBench { .. }
             | Effect::Query { .. }
             | Effect::Plan { .. }
+            | Effect::KeepProposal { .. }
             | Effect::LookUpBranch
             | Effect::WakeAt(_) => Vec::new(),
         }

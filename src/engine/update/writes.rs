@@ -16,7 +16,7 @@ use crate::engine::input::{Asker, Place};
 use crate::engine::state::{State, Step};
 use crate::model::id::{AgentId, AskId, CallId, ChangeId, OpId, RequestId, SubId};
 use crate::model::lease::{Owner, Refusal, RefusalCode};
-use crate::model::path::WorkPath;
+use crate::model::path::{Hash, WorkPath};
 use crate::model::permission::{AskAnswer, AskOutcome, PermissionMode};
 use crate::model::time::Mono;
 
@@ -33,6 +33,10 @@ pub(in crate::engine) struct Op {
     pub(super) tool: String,
     pub(super) purpose: Purpose,
     pub(super) phase: Phase,
+    /// The whole text that a tool wants to write.
+    pub(super) text: Option<Arc<str>>,
+    /// What its owner had seen of the file when it asked.
+    pub(super) knew: Option<Hash>,
     /// What was on disk when it was checked.
     pub(super) checked: Option<Disk>,
     /// Whether it is in the arbiter's hands.
@@ -148,6 +152,10 @@ impl State {
                     ask: None,
                 };
                 let op = self.new_op(owner, raw_path, proposal, tool, purpose);
+                if let Some(new) = self.ops.get_mut(&op) {
+                    let content = input.get("content").and_then(Value::as_str);
+                    new.text = content.map(Arc::from);
+                }
                 self.calls.insert((id, call), op);
                 self.resolve(step, op, cwd);
             }
@@ -172,6 +180,8 @@ impl State {
             tool: tool.to_owned(),
             purpose,
             phase: Phase::Deciding,
+            text: None,
+            knew: None,
             checked: None,
             submitted: false,
             waiting: false,
@@ -226,6 +236,11 @@ impl State {
             return self.protected(step, op, &path);
         }
         found.submitted = true;
+        found.knew = match found.base {
+            Some(arbiter::input::Base::Is(hash)) => Some(hash),
+            Some(arbiter::input::Base::Absent) => None,
+            None => self.table.knows(&found.owner, &path).map(|known| known.hash),
+        };
         let wish = Wish {
             op,
             owner: found.owner.clone(),

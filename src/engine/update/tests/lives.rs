@@ -149,6 +149,7 @@ fn wanted(effect: &Effect) -> Option<String> {
         | Effect::Scan { .. }
         | Effect::LoadBench { .. }
         | Effect::Plan { .. }
+        | Effect::KeepProposal { .. }
         | Effect::Query { .. }
         | Effect::LookUpBranch
         | Effect::WakeAt(_) => return None,
