@@ -165,7 +165,7 @@ fn carry_out(command: Command, desk: &mut Desk<'_>) -> Result<u8, Failure> {
         }
         Command::Blame { path } => changes::blame(desk, &path),
         Command::Undo(args) => revise::undo(desk, args),
-        Command::Restore(args) => revise::restore(desk, args),
+        Command::Restore(args) => revise::restore(desk, &args),
         Command::Sessions(listing) => sessions::list(desk, &listing, None),
         Command::Search { words, listing } => sessions::list(desk, &listing, Some(words.join(" "))),
         Command::Show { session, limit } => sessions::show(desk, &session, limit),

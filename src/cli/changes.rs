@@ -31,7 +31,7 @@ pub(super) fn list(desk: &mut Desk<'_>, args: Changes) -> Result<u8, Failure> {
     if args.rejected {
         return rejected(desk, wanted);
     }
-    let Answer::Changes(page) = ask(desk, Question::Changes(wanted))? else {
+    let Answer::Changes(page) = ask(desk, &Question::Changes(wanted))? else {
         return Err(odd());
     };
     if desk.say.json {
@@ -63,7 +63,7 @@ pub(super) fn list(desk: &mut Desk<'_>, args: Changes) -> Result<u8, Failure> {
 }
 
 fn rejected(desk: &mut Desk<'_>, wanted: Wanted) -> Result<u8, Failure> {
-    let Answer::Rejected(lines) = ask(desk, Question::Rejected(wanted))? else {
+    let Answer::Rejected(lines) = ask(desk, &Question::Rejected(wanted))? else {
         return Err(odd());
     };
     if desk.say.json {
@@ -109,7 +109,7 @@ pub(super) fn diff(
             to: to.map(ChangeId),
         },
     };
-    let Answer::Difference(difference) = ask(desk, Question::Difference(compared))? else {
+    let Answer::Difference(difference) = ask(desk, &Question::Difference(compared))? else {
         return Err(odd());
     };
     if desk.say.json {
@@ -149,7 +149,7 @@ fn show(difference: &FileDifference, say: &mut Say) {
 /// Tells who wrote each line.
 pub(super) fn blame(desk: &mut Desk<'_>, path: &str) -> Result<u8, Failure> {
     let path = file(desk, path)?;
-    let Answer::Blame(blame) = ask(desk, Question::Blame(path))? else { return Err(odd()) };
+    let Answer::Blame(blame) = ask(desk, &Question::Blame(path))? else { return Err(odd()) };
     if desk.say.json {
         desk.say.value(&blame);
         return Ok(DONE);
@@ -194,7 +194,7 @@ fn lines(blame: &FileBlame, heads: &[[String; 3]], widths: [usize; 3], say: &mut
 }
 
 /// Asks the engine that runs here, or the history if none does.
-pub(super) fn ask(desk: &mut Desk<'_>, question: Question) -> Result<Answer, Failure> {
+pub(super) fn ask(desk: &mut Desk<'_>, question: &Question) -> Result<Answer, Failure> {
     let place = desk.place()?;
     let asked = question.clone();
     let answer = small_runtime()?.block_on(async {
@@ -206,7 +206,7 @@ pub(super) fn ask(desk: &mut Desk<'_>, question: Question) -> Result<Answer, Fai
         Ok(_) => Err(odd()),
         Err(failure) if failure.kind == FailureKind::Unreachable => {
             let setup = desk.setup()?;
-            desk.parts.history(&setup)?.review(&setup.place.workspace, &question)
+            desk.parts.history(&setup)?.review(&setup.place.workspace, question)
         }
         Err(failure) => Err(failure),
     }

@@ -27,7 +27,7 @@ pub(super) fn undo(desk: &mut Desk<'_>, args: Undo) -> Result<u8, Failure> {
 }
 
 /// Brings back what was.
-pub(super) fn restore(desk: &mut Desk<'_>, args: Restore) -> Result<u8, Failure> {
+pub(super) fn restore(desk: &mut Desk<'_>, args: &Restore) -> Result<u8, Failure> {
     let path = args.path.as_deref().map(|raw| file(desk, raw)).transpose()?;
     let revision = match (args.rejected, path) {
         (Some(rejected), path) => Revision::Accept { rejected, path },
@@ -49,7 +49,7 @@ pub(super) fn restore(desk: &mut Desk<'_>, args: Restore) -> Result<u8, Failure>
 
 fn revise(desk: &mut Desk<'_>, revision: Revision, dry_run: bool) -> Result<u8, Failure> {
     let answer = if dry_run {
-        ask(desk, Question::Plan(revision))?
+        ask(desk, &Question::Plan(revision))?
     } else {
         let place = desk.place()?;
         let reply = small_runtime()?.block_on(async {

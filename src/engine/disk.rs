@@ -178,9 +178,11 @@ fn take_away(
     checked: &Disk,
     path: &WorkPath,
 ) -> Result<Disk, WriteTrouble> {
-    fs::rename(full, temp).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => WriteTrouble::Changed,
-        _ => WriteTrouble::Io(format!("{path}: {error}")),
+    fs::rename(full, temp).map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return WriteTrouble::Changed;
+        }
+        WriteTrouble::Io(format!("{path}: {error}"))
     })?;
     let displaced = read(temp).unwrap_or(Disk::Absent);
     if same(&displaced, checked) {

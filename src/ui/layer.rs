@@ -171,10 +171,12 @@ impl Layer {
         match self {
             Self::Picker(picker) => picker.answered(Answered { tag, reply }),
             Self::Dialog(dialog) => dialog.answered(reply),
-            Self::Changes(changes) => match tag {
-                Tag::Changes(asked) => changes.answered(asked, reply),
-                _ => Vec::new(),
-            },
+            Self::Changes(changes) => {
+                if let Tag::Changes(asked) = tag {
+                    return changes.answered(asked, reply);
+                }
+                Vec::new()
+            }
             Self::Inbox(_) | Self::Locks(_) | Self::Menu(_) | Self::Help(_) | Self::Confirm(_) => {
                 Vec::new()
             }

@@ -67,10 +67,9 @@ impl Stage {
     }
 
     fn last_question(&self) -> Question {
-        match &self.sent.last().unwrap().command {
-            Command::AskJournal { question } => question.clone(),
-            other => panic!("{other:?}"),
-        }
+        let last = &self.sent.last().unwrap().command;
+        let Command::AskJournal { question } = last else { panic!("{last:?}") };
+        question.clone()
     }
 
     /// The view with its list, the cursor at red's change and what that did.
