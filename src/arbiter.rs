@@ -42,7 +42,7 @@ mod proof;
 
 pub use claim::{Claim, is_protected};
 pub use input::{
-    Deed, Disk, Edit, Effect, Input, Lease, Mark, Observation, Proposal, Seen, Touch, Wish,
+    Deed, Disk, Edit, Effect, Input, Lease, Mark, Observation, Proposal, Seen, Touch, Was, Wish,
     WriteEnd,
 };
 pub use query::{Settled, Standing};

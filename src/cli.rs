@@ -18,6 +18,7 @@ mod answer;
 mod args;
 mod built_in;
 mod call;
+mod changes;
 mod config;
 mod demo;
 mod doctor;
@@ -32,6 +33,7 @@ mod open;
 pub mod parts;
 mod print;
 mod resume;
+mod revise;
 mod rows;
 mod run;
 mod say;
@@ -159,6 +161,13 @@ fn carry_out(command: Command, desk: &mut Desk<'_>) -> Result<u8, Failure> {
         }
         Command::Release { paths } => locks::release(desk, &paths),
         Command::Steal { paths, agent } => locks::steal(desk, &paths, agent.as_deref()),
+        Command::Changes(wanted) => changes::list(desk, wanted),
+        Command::Diff { what, from, to, rejected } => {
+            changes::diff(desk, &what, (from, to), rejected)
+        }
+        Command::Blame { path } => changes::blame(desk, &path),
+        Command::Undo(args) => revise::undo(desk, args),
+        Command::Restore(args) => revise::restore(desk, &args),
         Command::Sessions(listing) => sessions::list(desk, &listing, None),
         Command::Search { words, listing } => sessions::list(desk, &listing, Some(words.join(" "))),
         Command::Show { session, limit } => sessions::show(desk, &session, limit),

@@ -12,6 +12,7 @@ pub mod lease;
 pub mod path;
 pub mod permission;
 pub mod report;
+pub mod review;
 pub mod session;
 pub mod time;
 pub mod transcript;

@@ -12,6 +12,7 @@ pub mod app;
 mod apply;
 pub mod ask;
 pub mod bench;
+pub mod changes;
 pub mod confirm;
 pub mod dialog;
 pub mod diff;

@@ -304,6 +304,24 @@ pub enum Disk {
     Unreadable(String),
 }
 
+/// What was at a path before it changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Was {
+    /// Nobody had looked.
+    Unknown,
+    /// Nothing.
+    Absent,
+    /// A file with this content.
+    Is(Hash),
+}
+
+impl Was {
+    /// A file, with its content if that is known.
+    pub fn of(content: Option<Hash>) -> Self {
+        content.map_or(Self::Unknown, Self::Is)
+    }
+}
+
 /// What an owner knows about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
@@ -436,8 +454,8 @@ pub enum Effect {
         path: WorkPath,
         /// Whose change it is.
         owner: Owner,
-        /// What it was, if known.
-        before: Option<Hash>,
+        /// What it was.
+        before: Was,
         /// What it is; `None`: gone.
         after: Option<Hash>,
         /// Whose lease or unseen work it ran into, if it was not gated.

@@ -387,7 +387,7 @@ impl Table {
     pub(super) fn changed(&mut self, file: FileId, who: Who, after: Content, over: Option<Who>) {
         let now = self.now;
         let slot = self.at_mut(file);
-        let before = slot.disk.and_then(Content::hash);
+        let before = Content::was(slot.disk);
         slot.disk = Some(after);
         slot.unsure = None;
         if slot.changes.len() == CHANGES {

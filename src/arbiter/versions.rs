@@ -3,7 +3,7 @@
 //! A pure function of what is proposed, what the owner has seen and what is on disk. No clock and
 //! no lease takes part, so nothing that goes wrong with those can lose a write.
 
-use super::input::{Base, Disk, Edit, Observation, Proposal, Seen};
+use super::input::{Base, Disk, Edit, Observation, Proposal, Seen, Was};
 use super::rebase::{self, Obstacle};
 use crate::model::difference::Difference;
 use crate::model::path::Hash;
@@ -18,6 +18,15 @@ pub(super) enum Content {
 }
 
 impl Content {
+    /// The same, for others.
+    pub(super) fn was(known: Option<Self>) -> Was {
+        match known {
+            None => Was::Unknown,
+            Some(Self::Absent) => Was::Absent,
+            Some(Self::Is(hash)) => Was::Is(hash),
+        }
+    }
+
     /// What was found, unless it could not be read.
     pub(super) fn of(disk: &Disk) -> Option<Self> {
         match disk {

@@ -173,6 +173,31 @@ pub(super) enum Command {
         #[arg(long = "for", value_name = "NAME")]
         agent: Option<String>,
     },
+    /// List the changes of files, newest first: who changed what, and over whom.
+    Changes(Changes),
+    /// Show what a change did, or what became of a file since.
+    Diff {
+        /// A change's number, or a file.
+        what: String,
+        /// The file after this change [default: before the first one that is known].
+        #[arg(long, value_name = "CHANGE")]
+        from: Option<u64>,
+        /// The file after this change [default: as it is now].
+        #[arg(long, value_name = "CHANGE")]
+        to: Option<u64>,
+        /// `what` is the number of a rejected write.
+        #[arg(long, conflicts_with_all = ["from", "to"])]
+        rejected: bool,
+    },
+    /// Tell who wrote each line of a file.
+    Blame {
+        /// The file.
+        path: String,
+    },
+    /// Take changes back, and nothing that others wrote since.
+    Undo(Undo),
+    /// Bring back what a file was, whole; without a change, the last content that is other than now.
+    Restore(Restore),
     /// List stored sessions, newest first.
     Sessions(Listing),
     /// Print a stored session.
@@ -331,6 +356,65 @@ pub(super) enum Verdict {
         #[arg(required = true)]
         answers: Vec<String>,
     },
+}
+
+/// `benchdog changes`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Changes {
+    /// Of this file, or of files below this folder.
+    pub(super) path: Option<String>,
+    /// Of the agent of this name; `user` is you, `external` is somebody outside.
+    #[arg(long, value_name = "NAME")]
+    pub(super) agent: Option<String>,
+    /// In this turn of an agent.
+    #[arg(long, value_name = "N")]
+    pub(super) turn: Option<u32>,
+    /// Only what may be missed: deleted files, and changes that ran over somebody's work.
+    #[arg(long, conflicts_with = "rejected")]
+    pub(super) lost: bool,
+    /// Writes that were refused, instead of changes.
+    #[arg(long)]
+    pub(super) rejected: bool,
+    /// At most so many; 0: all.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(super) limit: usize,
+}
+
+/// `benchdog undo`.
+#[derive(Debug, Clone, Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["change", "agent"])))]
+pub(super) struct Undo {
+    /// The change.
+    pub(super) change: Option<u64>,
+    /// Everything that the agent of this name changed.
+    #[arg(long, value_name = "NAME")]
+    pub(super) agent: Option<String>,
+    /// Only what it changed in this turn.
+    #[arg(long, value_name = "N", requires = "agent")]
+    pub(super) turn: Option<u32>,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// `benchdog restore`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Restore {
+    /// The file.
+    #[arg(required_unless_present = "rejected")]
+    pub(super) path: Option<String>,
+    /// What this change overwrote or deleted.
+    #[arg(long, value_name = "CHANGE", conflicts_with_all = ["at", "rejected"])]
+    pub(super) change: Option<u64>,
+    /// As it was after this change.
+    #[arg(long, value_name = "CHANGE", conflicts_with = "rejected")]
+    pub(super) at: Option<u64>,
+    /// What the rejected write of this number wanted to write, at its file or the one that is named.
+    #[arg(long, value_name = "N")]
+    pub(super) rejected: Option<i64>,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// Which stored sessions.

@@ -21,10 +21,12 @@ use crate::engine::command::Command;
 use crate::engine::event::ToEngine;
 use crate::engine::link::Link;
 use crate::engine::lookup;
+use crate::engine::review;
 use crate::history::{Reader, check_whole};
 use crate::model::agent::{AgentSpec, Backend, GuardWish};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{ItemId, SessionId};
+use crate::model::review::{Answer, ChangesPage, Question};
 use crate::model::session::{SessionHit, SessionQuery, TranscriptPage};
 use crate::ui;
 use crate::ui::app::Exit;
@@ -212,9 +214,23 @@ impl Stored for NothingYet {
         _before: Option<ItemId>,
         _limit: usize,
     ) -> Result<TranscriptPage, Failure> {
-        Err(Failure::new(FailureKind::Failed, "nothing is stored yet")
-            .hint("start an agent; everything it does is stored"))
+        Err(nothing_stored())
     }
+
+    fn review(&self, _root: &Path, question: &Question) -> Result<Answer, Failure> {
+        match question {
+            Question::Changes(_) => Ok(Answer::Changes(ChangesPage::default())),
+            Question::Rejected(_) => Ok(Answer::Rejected(Vec::new())),
+            Question::Difference(_) | Question::Blame(_) | Question::Plan(_) => {
+                Err(nothing_stored())
+            }
+        }
+    }
+}
+
+fn nothing_stored() -> Failure {
+    Failure::new(FailureKind::Failed, "nothing is stored yet")
+        .hint("start an agent; everything it does is stored")
 }
 
 /// The history as it lies on the disk.
@@ -234,6 +250,10 @@ impl Stored for OnDisk {
         limit: usize,
     ) -> Result<TranscriptPage, Failure> {
         Ok(Reader::open(&self.path)?.page(session, before, limit)?)
+    }
+
+    fn review(&self, root: &Path, question: &Question) -> Result<Answer, Failure> {
+        review::answer(&self.path, root, question)
     }
 }
 

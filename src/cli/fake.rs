@@ -20,6 +20,7 @@ use crate::engine::link::Link;
 use crate::model::agent::{AgentSpec, Backend};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{ItemId, SessionId};
+use crate::model::review::{Answer, ChangesPage, Question};
 use crate::model::session::{SessionHit, SessionQuery, SessionRow, TranscriptPage};
 use crate::model::time::Wall;
 use crate::model::usage::Usage;
@@ -140,6 +141,10 @@ impl Stored for FakeHistory {
         _: usize,
     ) -> Result<TranscriptPage, Failure> {
         Ok(self.1.clone())
+    }
+
+    fn review(&self, _: &Path, _: &Question) -> Result<Answer, Failure> {
+        Ok(Answer::Changes(ChangesPage::default()))
     }
 }
 

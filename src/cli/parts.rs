@@ -13,6 +13,7 @@ use crate::config::bench::Bench;
 use crate::engine::link::Link;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, ItemId, SessionId};
+use crate::model::review::{Answer, Question};
 use crate::model::session::{SessionHit, SessionQuery, TranscriptPage};
 
 /// An engine that runs in this process.
@@ -51,6 +52,9 @@ pub trait Stored {
         before: Option<ItemId>,
         limit: usize,
     ) -> Result<TranscriptPage, Failure>;
+
+    /// Answers a question about the changes of the workspace at `root`.
+    fn review(&self, root: &Path, question: &Question) -> Result<Answer, Failure>;
 }
 
 /// What the command line needs of the other floors.

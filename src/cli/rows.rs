@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::agent::AgentInfo;
 use crate::model::lease::LeaseInfo;
+use crate::model::review::{ChangeLine, RejectedLine};
 use crate::model::session::SessionHit;
 
 /// A row of `agents`.
@@ -28,6 +29,47 @@ pub(super) fn lock(lease: &LeaseInfo) -> Value {
         }),
         &["owner_name", "since", "until"],
     )
+}
+
+/// A row of `changes`. `at` is a moment: milliseconds since 1970. A hash of zeros stands for a
+/// content that nobody looked at.
+pub(super) fn change(line: &ChangeLine) -> Value {
+    let change = &line.change;
+    json!({
+        "id": change.id,
+        "at": change.at,
+        "path": change.path,
+        "from": change.from,
+        "op": change.kind(),
+        "owner": change.agent,
+        "owner_key": change.owner.key(),
+        "turn": change.turn,
+        "tool": change.tool,
+        "before": change.before.map(|image| image.hash),
+        "after": change.after.map(|image| image.hash),
+        "before_kept": line.before_kept,
+        "added": line.lines.map(|(added, _)| added),
+        "removed": line.lines.map(|(_, removed)| removed),
+        "over": line.over,
+        "reverts": change.reverts,
+        "undone_by": line.undone_by,
+        "refused": false,
+    })
+}
+
+/// A row of `changes --rejected`.
+pub(super) fn rejected(line: &RejectedLine) -> Value {
+    json!({
+        "rejected": line.number,
+        "at": line.at,
+        "path": line.path,
+        "owner": line.agent,
+        "tool": line.tool,
+        "code": line.code,
+        "added": line.lines.map(|(added, _)| added),
+        "removed": line.lines.map(|(_, removed)| removed),
+        "refused": true,
+    })
 }
 
 /// A row of `sessions` and `search`.

@@ -42,7 +42,8 @@ impl Door {
             | Command::ListAsks
             | Command::ListSessions { .. }
             | Command::ShowBenches
-            | Command::ReadTranscript { .. } => Ok(()),
+            | Command::ReadTranscript { .. }
+            | Command::AskJournal { .. } => Ok(()),
             Command::CallTool { name, .. } => {
                 let agents = engine.agents().await?;
                 let of = agents
@@ -75,6 +76,7 @@ impl Door {
             | Command::Pin { .. }
             | Command::SaveLayout { .. }
             | Command::Exec { .. }
+            | Command::Revise { .. }
             | Command::RenameSession { .. }
             | Command::Shutdown => Err(refused()),
         }

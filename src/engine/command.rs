@@ -10,6 +10,7 @@ use crate::model::failure::Failure;
 use crate::model::id::{AgentId, AskId, ItemId, SessionId};
 use crate::model::lease::LeaseInfo;
 use crate::model::permission::{Ask, AskAnswer, PermissionMode};
+use crate::model::review::{Answer, Question, Revision};
 use crate::model::session::{BenchRow, SessionHit, SessionQuery, TranscriptPage};
 use crate::model::time::Wall;
 
@@ -169,6 +170,16 @@ pub enum Command {
         /// At most so many.
         limit: usize,
     },
+    /// A question about changes of files.
+    AskJournal {
+        /// The question.
+        question: Question,
+    },
+    /// Take changes back, or bring back what was, as the person's own writes.
+    Revise {
+        /// What.
+        revision: Revision,
+    },
     /// Another title for a stored session.
     RenameSession {
         /// Which session.
@@ -214,6 +225,8 @@ pub enum Reply {
     Benches(Vec<BenchRow>),
     /// A stretch of a transcript.
     Transcript(TranscriptPage),
+    /// What is to be said about changes.
+    Reviewed(Answer),
     /// It is not done.
     Failed(Failure),
 }

@@ -47,12 +47,12 @@ pub(super) struct Desk {
 #[derive(Debug)]
 struct Book {
     table: Table,
-    doings: Vec<Doing>,
+    beside: Vec<Decided>,
 }
 
 /// A decision that was not the loop's.
 #[derive(Debug)]
-pub(super) struct Doing {
+pub(super) struct Decided {
     /// Whose call it was, if it was one.
     pub(super) attempt: Option<Attempt>,
     /// What follows from it.
@@ -93,7 +93,7 @@ impl Desk {
     pub(super) fn new(table: Table) -> (Arc<Self>, Receiver<Look>) {
         let (lookout, looks) = channel();
         let desk = Self {
-            book: Mutex::new(Book { table, doings: Vec::new() }),
+            book: Mutex::new(Book { table, beside: Vec::new() }),
             room: Condvar::new(),
             news: Notify::new(),
             last_touch: AtomicU64::new(TOUCHES),
@@ -110,20 +110,20 @@ impl Desk {
     }
 
     /// The loop decides. It gets what was decided before by others, and what follows from its own.
-    pub(super) fn decide(&self, now: Mono, input: Input) -> (Vec<Doing>, Vec<Effect>) {
+    pub(super) fn decide(&self, now: Mono, input: Input) -> (Vec<Decided>, Vec<Effect>) {
         let mut book = self.lock();
         let effects = book.table.decide(now, input);
-        let doings = std::mem::take(&mut book.doings);
+        let beside = std::mem::take(&mut book.beside);
         drop(book);
         self.room.notify_all();
-        (doings, self.spread(effects))
+        (beside, self.spread(effects))
     }
 
     /// What others have decided since the loop looked last.
-    pub(super) fn take(&self) -> Vec<Doing> {
-        let doings = std::mem::take(&mut self.lock().doings);
+    pub(super) fn take(&self) -> Vec<Decided> {
+        let beside = std::mem::take(&mut self.lock().beside);
         self.room.notify_all();
-        doings
+        beside
     }
 
     /// Looks something up.
@@ -149,7 +149,7 @@ impl Desk {
         // Whoever waits is woken in the order of the decisions, so still under the lock.
         let effects = self.spread(book.table.decide(now, input));
         let (mut answer, effects): (Vec<_>, Vec<_>) = effects.into_iter().partition(is_answer);
-        self.leave(book, Doing { attempt: None, effects });
+        self.leave(book, Decided { attempt: None, effects });
         Ok(answer.pop())
     }
 
@@ -158,7 +158,7 @@ impl Desk {
         let effects = vec![Effect::Refused { op: OpId(TOUCHES), refusal }];
         // It is refused in any case; if the loop is too busy to show it, that is all that is lost.
         if let Ok(book) = self.lock_with_room() {
-            self.leave(book, Doing { attempt: Some(attempt), effects });
+            self.leave(book, Decided { attempt: Some(attempt), effects });
         }
     }
 
@@ -170,19 +170,19 @@ impl Desk {
 
     fn lock_with_room(&self) -> Result<MutexGuard<'_, Book>, Unanswered> {
         let book = self.book.lock().map_err(|_| Unanswered)?;
-        let full = |book: &mut Book| book.doings.len() >= WAITING;
+        let full = |book: &mut Book| book.beside.len() >= WAITING;
         let waited = self.room.wait_timeout_while(book, PATIENCE, full);
         let (book, waited) = waited.map_err(|_| Unanswered)?;
         if waited.timed_out() { Err(Unanswered) } else { Ok(book) }
     }
 
     /// Leaves something for the loop.
-    fn leave(&self, mut book: MutexGuard<'_, Book>, doing: Doing) {
-        if doing.effects.is_empty() {
+    fn leave(&self, mut book: MutexGuard<'_, Book>, decided: Decided) {
+        if decided.effects.is_empty() {
             return;
         }
-        book.doings.push(doing);
-        let first = book.doings.len() == 1;
+        book.beside.push(decided);
+        let first = book.beside.len() == 1;
         drop(book);
         if first {
             self.news.notify_one();

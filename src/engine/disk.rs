@@ -4,9 +4,9 @@
 //! it never counts as "nothing there".
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -75,16 +75,24 @@ fn real_path(full: &Path) -> io::Result<PathBuf> {
 
 /// What is at `path` below `root`.
 pub(super) fn look(root: &Path, path: &WorkPath) -> Disk {
-    match read(&path.below(root)) {
-        Ok(disk) => disk,
-        Err(error) => Disk::Unreadable(format!("{path} cannot be read ({error})")),
-    }
+    look_closely(root, path).0
+}
+
+/// What is at `path` below `root`, with its bytes if it is no text and not large.
+pub(super) fn look_closely(root: &Path, path: &WorkPath) -> (Disk, Option<Vec<u8>>) {
+    read_closely(&path.below(root)).unwrap_or_else(|error| {
+        (Disk::Unreadable(format!("{path} cannot be read ({error})")), None)
+    })
 }
 
 fn read(full: &Path) -> io::Result<Disk> {
+    read_closely(full).map(|(disk, _)| disk)
+}
+
+fn read_closely(full: &Path) -> io::Result<(Disk, Option<Vec<u8>>)> {
     let meta = match fs::metadata(full) {
         Ok(meta) => meta,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Disk::Absent),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Disk::Absent, None)),
         Err(error) => return Err(error),
     };
     if !meta.is_file() {
@@ -94,12 +102,15 @@ fn read(full: &Path) -> io::Result<Disk> {
     if meta.len() > TEXT_BYTES {
         let mut hasher = Hash::stream();
         hasher.read_all(&mut file)?;
-        return Ok(Disk::File { hash: hasher.finish(), text: None });
+        return Ok((Disk::File { hash: hasher.finish(), text: None }, None));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
     file.read_to_end(&mut bytes)?;
     let hash = Hash::of(&bytes);
-    Ok(Disk::File { hash, text: String::from_utf8(bytes).ok().map(Arc::from) })
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => (Disk::File { hash, text: Some(Arc::from(text)) }, None),
+        Err(error) => (Disk::File { hash, text: None }, Some(error.into_bytes())),
+    })
 }
 
 /// Writes a file whole, if it still is what was checked. Says what is there afterwards.
@@ -128,35 +139,66 @@ fn write_checked(
     if !same(&before, checked) {
         return Err(WriteTrouble::Changed);
     }
-    let text = match (content, &before) {
-        (Content::Whole(text), _) => text.clone(),
+    let io = |error: io::Error| WriteTrouble::Io(format!("{path}: {error}"));
+    let folder = full.parent().unwrap_or(root);
+    let temp = folder.join(format!(".{}.benchdog-{}-{unique}", path.name(), std::process::id()));
+    let edited_text;
+    let (bytes, mode): (&[u8], Option<u32>) = match (content, &before) {
+        (Content::Whole(text), _) => (text.as_bytes(), None),
+        (Content::Bytes { bytes, mode }, _) => (bytes, *mode),
         (Content::Edited(edit), Disk::File { text: Some(text), .. }) => {
-            edited(edit, text).map_err(|why| WriteTrouble::NoAnchor(why.to_owned()))?
+            edited_text =
+                edited(edit, text).map_err(|why| WriteTrouble::NoAnchor(why.to_owned()))?;
+            (edited_text.as_bytes(), None)
         }
-        (Content::Edited(edit), Disk::Absent) if edit.old.is_empty() => edit.new.clone(),
+        (Content::Edited(edit), Disk::Absent) if edit.old.is_empty() => (edit.new.as_bytes(), None),
         (Content::Edited(_), _) => {
             return Err(WriteTrouble::NoAnchor("there is no text to edit".to_owned()));
         }
+        (Content::Gone, Disk::Absent) => return Ok(Disk::Absent),
+        (Content::Gone, _) => return take_away(&temp, &full, checked, path),
     };
-    let io = |error: io::Error| WriteTrouble::Io(format!("{path}: {error}"));
-    let folder = full.parent().unwrap_or(root);
     fs::create_dir_all(folder).map_err(io)?;
-    let temp = folder.join(format!(".{}.benchdog-{}-{unique}", path.name(), std::process::id()));
-    fill(&temp, &full, text.as_bytes()).map_err(io)?;
+    fill(&temp, &full, bytes, mode).map_err(io)?;
     let result = put(&temp, &full, checked, path);
     if result.is_err() {
-        discard(&temp, text.as_bytes());
+        discard(&temp, bytes);
     }
     // It was so at the moment of the exchange; what changes later is found by the next look.
     result.map(|()| {
-        let hash = Hash::of(text.as_bytes());
-        Disk::File { hash, text: (text.len() as u64 <= TEXT_BYTES).then(|| Arc::from(text)) }
+        let text = std::str::from_utf8(bytes).ok().filter(|_| bytes.len() as u64 <= TEXT_BYTES);
+        Disk::File { hash: Hash::of(bytes), text: text.map(Arc::from) }
     })
 }
 
+/// Removes a file, if it still is what was checked.
+fn take_away(
+    temp: &Path,
+    full: &Path,
+    checked: &Disk,
+    path: &WorkPath,
+) -> Result<Disk, WriteTrouble> {
+    fs::rename(full, temp).map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return WriteTrouble::Changed;
+        }
+        WriteTrouble::Io(format!("{path}: {error}"))
+    })?;
+    let displaced = read(temp).unwrap_or(Disk::Absent);
+    if same(&displaced, checked) {
+        // What it was is journaled and may lie about.
+        let _ = fs::remove_file(temp);
+        return Ok(Disk::Absent);
+    }
+    put_back(temp, full, path).map(|()| Disk::Absent)
+}
+
 /// Makes the temporary file. It may be read by nobody who may not read the file that it replaces.
-fn fill(temp: &Path, like: &Path, bytes: &[u8]) -> io::Result<()> {
-    let permissions = fs::metadata(like).ok().map(|meta| meta.permissions());
+fn fill(temp: &Path, like: &Path, bytes: &[u8], mode: Option<u32>) -> io::Result<()> {
+    let permissions = match mode {
+        Some(mode) => Some(Permissions::from_mode(mode & 0o7777)),
+        None => fs::metadata(like).ok().map(|meta| meta.permissions()),
+    };
     let mut options = File::options();
     options.write(true).create_new(true);
     if permissions.is_some() {
@@ -434,10 +476,9 @@ mod tests {
 
     #[test]
     fn a_file_keeps_its_permissions() {
-        use std::os::unix::fs::PermissionsExt;
         let (_keep, root) = tree();
         fs::write(root.join("run"), "#!/bin/sh\n").expect("a script");
-        fs::set_permissions(root.join("run"), fs::Permissions::from_mode(0o750)).expect("mode");
+        fs::set_permissions(root.join("run"), Permissions::from_mode(0o750)).expect("mode");
         let checked = look(&root, &path("run"));
         let (_, result) = write(&root, &path("run"), &checked, &Content::Whole("x".to_owned()), 1);
         assert_eq!(result, Ok(()));

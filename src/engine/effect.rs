@@ -1,17 +1,19 @@
 //! Everything that the engine's state wants done.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::command::Reply;
 use super::event::Event;
 use super::input::{Asker, Resume, Ticket};
 use crate::agent::{Launch, Order};
 use crate::arbiter::{Disk, Edit};
-use crate::history::record::Record;
+use crate::history::record::{ProposalRow, Record};
 use crate::model::agent::Backend;
 use crate::model::id::{AgentId, CallId, ItemId, OpId, SessionId};
 use crate::model::lease::Owner;
 use crate::model::path::{Hash, WorkPath};
+use crate::model::review::{Question, Revision};
 use crate::model::session::SessionQuery;
 use crate::model::time::{Mono, Wall};
 
@@ -165,6 +167,20 @@ pub enum Effect {
         /// The one that was begun then; the last one without.
         begun: Option<Wall>,
     },
+    /// Keep what a refused write wanted to write.
+    KeepProposal {
+        /// The refusal; the hash of the text is filled in, and its base if it is not known.
+        row: Box<ProposalRow>,
+        /// What was to be written.
+        wanted: Proposed,
+    },
+    /// Find out how changes can be taken back.
+    Plan {
+        /// Who asked.
+        from: Asker,
+        /// What is wished.
+        revision: Revision,
+    },
     /// Ask the history and answer the front end.
     Query {
         /// Who asked.
@@ -187,6 +203,24 @@ pub enum Content {
     Whole(String),
     /// Its text with a replacement made.
     Edited(Edit),
+    /// These bytes, with these permissions if they are known.
+    Bytes {
+        /// The bytes.
+        bytes: Arc<[u8]>,
+        /// The permissions (`st_mode`).
+        mode: Option<u32>,
+    },
+    /// Nothing: it is removed.
+    Gone,
+}
+
+/// What a refused write wanted to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proposed {
+    /// This text.
+    Whole(Arc<str>),
+    /// What its owner had seen, with these replacements made.
+    Edits(Vec<Edit>),
 }
 
 /// A question to the history.
@@ -196,6 +230,8 @@ pub enum Query {
     Sessions(SessionQuery),
     /// The benches as they were.
     Benches,
+    /// A question about changes.
+    Review(Question),
     /// A stretch of a transcript.
     Transcript {
         /// Which session.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::command::{Command, Reply};
+use super::revise::Planned;
 use crate::agent::Said;
-use crate::arbiter::{Disk, Settled};
+use crate::arbiter::{Disk, Settled, Was};
 use crate::history::record::Process;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
@@ -110,7 +111,7 @@ pub enum Input {
         /// Whether the command has run already.
         after: bool,
         /// What is different from the last look; `None`: the tree is too large for that.
-        found: Option<Vec<(WorkPath, Disk)>>,
+        found: Option<Vec<Found>>,
     },
     /// Records are durable, or not.
     Stored {
@@ -134,6 +135,13 @@ pub enum Input {
         from: Asker,
         /// The bench.
         result: Result<Option<BenchRow>, Failure>,
+    },
+    /// It is known how changes can be taken back, or why not.
+    Planned {
+        /// Who asked.
+        from: Asker,
+        /// The plan.
+        result: Result<Box<Planned>, Failure>,
     },
     /// A session is opened for an agent, so that nobody else resumes it, or is not.
     SessionOpened {
@@ -178,6 +186,17 @@ pub enum Input {
     Decided,
     /// Time has passed.
     Tick,
+}
+
+/// A file that is other than at the last look over the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Which file.
+    pub path: WorkPath,
+    /// What it was then; a file may be there whose content was not looked at.
+    pub was: Was,
+    /// What it is now.
+    pub disk: Disk,
 }
 
 /// Where a path leads.

@@ -8,10 +8,13 @@ use super::command::Reply;
 use super::effect::Query;
 use super::identity;
 use super::input::{Loaded, Resume};
+use super::review;
+use super::revise::{self, Planned};
 use crate::history::{Reader, Store};
 use crate::model::agent::Backend;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::SessionId;
+use crate::model::review::Revision;
 use crate::model::session::{BenchRow, SessionHit, SessionQuery, SessionRow};
 use crate::model::time::Wall;
 
@@ -102,6 +105,7 @@ pub(super) fn answer(
             }
             Ok(Reply::Sessions(hits))
         }
+        Query::Review(question) => review::answer(history, root, &question).map(Reply::Reviewed),
         Query::Benches => benches(history, root).map(Reply::Benches),
         Query::Transcript { session, before, limit } => {
             let page = Reader::open(history)?.page(&session, before, limit.min(PAGE))?;
@@ -112,6 +116,11 @@ pub(super) fn answer(
             Ok(Reply::Done)
         }
     }
+}
+
+/// How changes can be taken back.
+pub(super) fn plan(history: &Path, root: &Path, wish: &Revision) -> Result<Planned, Failure> {
+    revise::plan(&review::Review::open(history, root)?, wish)
 }
 
 /// The conversations that Claude Code still has, by the folder in which it keeps them.

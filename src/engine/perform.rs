@@ -21,10 +21,10 @@ use super::exec;
 use super::identity;
 use super::input::{Asker, Input, Ticket};
 use super::jobs::Jobs;
+use super::keeper::Keeper;
 use super::lookup;
 use super::publish::Publisher;
 use super::state::State;
-use super::texts::Texts;
 use super::watch::{Watch, Watching};
 use crate::agent::claude::drive;
 use crate::agent::process::sweep;
@@ -50,10 +50,10 @@ pub(super) struct Performer {
     stored: mpsc::Sender<Input>,
     drivers: Drivers,
     census: Arc<Mutex<Census>>,
-    texts: Arc<Texts>,
-    output: Option<Arc<BuildOutput>>,
+    output: Arc<BuildOutput>,
     guards: Option<Arc<Guards>>,
     watching: Option<Watching>,
+    keeper: Arc<Keeper>,
     files: Jobs,
     /// Records that wait for the end of the step, to be queued in one piece.
     records: Vec<Record>,
@@ -61,31 +61,43 @@ pub(super) struct Performer {
     ended: bool,
 }
 
+/// The queues of the loop.
+pub(super) struct Queues {
+    /// Results of jobs.
+    pub(super) inputs: mpsc::Sender<Input>,
+    /// Words of agents.
+    pub(super) said: mpsc::Sender<Said>,
+    /// What is durable.
+    pub(super) stored: mpsc::Sender<Input>,
+}
+
 impl Performer {
     pub(super) fn new(
         root: PathBuf,
+        output: Arc<BuildOutput>,
         store: Store,
         files: Jobs,
         history: PathBuf,
-        inputs: mpsc::Sender<Input>,
-        said: mpsc::Sender<Said>,
-        stored: mpsc::Sender<Input>,
+        queues: Queues,
     ) -> Self {
-        let texts = Arc::new(Texts::new(history.clone()));
+        let Queues { inputs, said, stored } = queues;
+        let store = Arc::new(store);
+        let keeper = Keeper::new(root.clone(), Arc::clone(&store), Arc::clone(&output));
+        let keeper = Arc::new(keeper);
         Self {
             publisher: Publisher::default(),
             root,
-            store: Arc::new(store),
+            store,
             history,
             inputs,
             said,
             stored,
             drivers: Drivers::default(),
             census: Arc::default(),
-            texts,
-            output: None,
+            output,
             guards: None,
             watching: None,
+            keeper,
             files,
             records: Vec::new(),
             wake_at: None,
@@ -98,15 +110,13 @@ impl Performer {
         &mut self,
         desk: &Arc<Desk>,
         looks: Receiver<Look>,
-        output: Arc<BuildOutput>,
         guards: Option<Guards>,
     ) -> Result<(), Failure> {
         let lookout = Lookout {
             desk: Arc::downgrade(desk),
             root: self.root.clone(),
-            output: Arc::clone(&output),
-            texts: Arc::clone(&self.texts),
-            store: Arc::clone(&self.store),
+            output: Arc::clone(&self.output),
+            keeper: Arc::clone(&self.keeper),
         };
         let thread = std::thread::Builder::new().name("lookout".to_owned());
         thread.spawn(move || lookout.keep(&looks)).map_err(|error| {
@@ -116,16 +126,14 @@ impl Performer {
         let watch = Watch {
             root: self.root.clone(),
             desk: Arc::downgrade(desk),
-            output: Arc::clone(&output),
-            texts: Arc::clone(&self.texts),
-            store: Arc::clone(&self.store),
+            output: Arc::clone(&self.output),
+            keeper: Arc::clone(&self.keeper),
             inputs: self.inputs.clone(),
         };
         self.watching = watch
             .begin()
             .inspect_err(|error| tracing::warn!(%error, "the tree is not watched"))
             .ok();
-        self.output = Some(output);
         self.guards = guards.map(Arc::new);
         Ok(())
     }
@@ -138,13 +146,16 @@ impl Performer {
         // After a crash of the engine commands of its agents may live on: nobody waits for them.
         tokio::task::spawn_blocking(|| drop(sweep::sweep_abandoned(sweep::PATIENCE)));
         let (root, census) = (self.root.clone(), Arc::clone(&self.census));
-        let output = self.output.clone();
+        let keeper = Arc::clone(&self.keeper);
+        let output = Arc::clone(&self.output);
+        let guarded = self.guards.is_some();
         tokio::task::spawn_blocking(move || {
             let mut census = census.lock().unwrap_or_else(PoisonError::into_inner);
-            census.look(&root);
-            if let Some(output) = output {
-                output.met(census.files());
+            if guarded {
+                census.spare_contents();
             }
+            census.look(&root, &keeper);
+            output.met(census.files());
         });
         self.look_up_branch();
         self.watch_history();
@@ -172,6 +183,12 @@ impl Performer {
     /// The history, for what goes on beside the loop.
     pub(super) fn store(&self) -> Arc<Store> {
         Arc::clone(&self.store)
+    }
+
+    /// Tells the contents that are kept in case their files change: no change names them yet.
+    pub(super) fn early(&self) -> impl Fn() -> Vec<Hash> + Send + 'static {
+        let census = Arc::clone(&self.census);
+        move || census.lock().unwrap_or_else(PoisonError::into_inner).contents()
     }
 
     pub(super) fn wake_at(&self) -> Option<Mono> {
@@ -226,31 +243,26 @@ impl Performer {
                 self.check_shown(agent, call, (raw, cwd), response, began);
             }
             Effect::ReadFile { op, path } => {
-                let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-                let store = Arc::clone(&self.store);
-                self.file_job(move || {
-                    let disk = disk::look(&root, &path);
-                    texts.keep(&store, &path, &disk);
-                    Some(Input::FileRead { op, disk })
-                });
+                let keeper = Arc::clone(&self.keeper);
+                self.file_job(move || Some(Input::FileRead { op, disk: keeper.look(&path) }));
             }
             Effect::WriteFile { op, path, checked, content } => {
                 if let Some(asker) = state.asker_of(op) {
                     tracing::trace!(target: "benchdog::grant", id = asker.id, "{path} is granted");
                 }
-                let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-                let store = Arc::clone(&self.store);
+                let (root, keeper) = (self.root.clone(), Arc::clone(&self.keeper));
                 self.file_job(move || {
                     let (disk, result) = disk::write(&root, &path, &checked, &content, op.0);
-                    texts.keep(&store, &path, &disk);
+                    let disk = keeper.keep(&path, disk, None);
                     Some(Input::Written { op, disk, result })
                 });
             }
             Effect::Scan { agent, call, after } => {
                 let (root, census) = (self.root.clone(), Arc::clone(&self.census));
+                let keeper = Arc::clone(&self.keeper);
                 self.job(move || {
                     let mut census = census.lock().unwrap_or_else(PoisonError::into_inner);
-                    let found = census.look(&root);
+                    let found = census.look(&root, &keeper);
                     Some(Input::Scanned { agent, call, after, found })
                 });
             }
@@ -266,6 +278,20 @@ impl Performer {
                 self.look_up(move |history, root, _, stored| {
                     let result = stored.and_then(|()| lookup::bench(history, root, begun));
                     Input::BenchLoaded { from, result }
+                })
+                .await;
+            }
+            Effect::KeepProposal { row, wanted } => {
+                let keeper = Arc::clone(&self.keeper);
+                self.file_job(move || {
+                    keeper.keep_proposal(row, &wanted);
+                    None
+                });
+            }
+            Effect::Plan { from, revision } => {
+                self.look_up(move |history, root, _, stored| {
+                    let planned = stored.and_then(|()| lookup::plan(history, root, &revision));
+                    Input::Planned { from, result: planned.map(Box::new) }
                 })
                 .await;
             }
@@ -391,12 +417,10 @@ impl Performer {
     }
 
     fn inspect(&self, op: OpId, path: WorkPath, base: Option<Hash>) {
-        let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-        let store = Arc::clone(&self.store);
+        let keeper = Arc::clone(&self.keeper);
         self.file_job(move || {
-            let disk = disk::look(&root, &path);
-            texts.keep(&store, &path, &disk);
-            let base = base.and_then(|hash| texts.find(hash));
+            let disk = keeper.look(&path);
+            let base = base.and_then(|hash| keeper.text(hash));
             Some(Input::Inspected { op, disk, base })
         });
     }
@@ -409,16 +433,12 @@ impl Performer {
         response: Box<serde_json::Value>,
         began: Option<Wall>,
     ) {
-        let (root, texts) = (self.root.clone(), Arc::clone(&self.texts));
-        let store = Arc::clone(&self.store);
+        let (root, keeper) = (self.root.clone(), Arc::clone(&self.keeper));
         self.file_job(move || {
             let seen = disk::shown(&root, Path::new(&cwd), &raw, &response, began);
-            let seen = seen.and_then(|(path, disk, extent)| {
-                texts.keep(&store, &path, &disk);
-                match disk {
-                    Disk::File { hash, .. } => Some((path, hash, extent)),
-                    Disk::Absent | Disk::Unreadable(_) => None,
-                }
+            let seen = seen.and_then(|(path, disk, extent)| match keeper.keep(&path, disk, None) {
+                Disk::File { hash, .. } => Some((path, hash, extent)),
+                Disk::Absent | Disk::Unreadable(_) => None,
             });
             Some(Input::Shown { agent, call, seen })
         });
@@ -538,9 +558,11 @@ mod tests {
         let (inputs, results) = mpsc::channel(8);
         let (stored, durable) = mpsc::channel(places);
         let store = Store::open(&history).unwrap();
+        let output = Arc::new(BuildOutput::new(&home));
         let said = mpsc::channel(1).0;
+        let queues = Queues { inputs, said, stored };
         (
-            Performer::new(home, store, Jobs::start().unwrap(), history, inputs, said, stored),
+            Performer::new(home, output, store, Jobs::start().unwrap(), history, queues),
             results,
             durable,
         )

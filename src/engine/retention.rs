@@ -10,7 +10,9 @@ use tokio::time::sleep;
 
 use super::identity;
 use crate::config::settings::Settings;
+use crate::history::record::Record;
 use crate::history::{Keep, Store, StoreError};
+use crate::model::path::Hash;
 use crate::model::time::Wall;
 
 /// The start is for the front ends: what they load, and their first frames.
@@ -33,11 +35,18 @@ impl Retention {
         Self { keep: Keep { age, bytes }, first: FIRST, every: EVERY }
     }
 
-    /// Prunes for as long as the history is open.
-    pub(super) async fn hold(self, store: Arc<Store>) {
+    /// Prunes for as long as the history is open. What `early` tells is kept in case a change will
+    /// name it.
+    pub(super) async fn hold(self, store: Arc<Store>, early: impl Fn() -> Vec<Hash> + Send) {
         sleep(self.first).await;
         loop {
-            match prune(&store, self.keep, identity::wall()).await {
+            let fresh = early().into_iter().map(|hash| Record::Fresh { hash }).collect();
+            let spared = store.queue(fresh).await;
+            let pruned = match spared {
+                Ok(()) => prune(&store, self.keep, identity::wall()).await,
+                Err(error) => Err(error),
+            };
+            match pruned {
                 Ok(()) => {}
                 Err(StoreError::Closed) => return,
                 Err(error) => tracing::warn!(%error, "what is too old is not forgotten yet"),
@@ -65,10 +74,10 @@ mod tests {
     use crate::engine::run::Engine;
     use crate::history::Reader;
     use crate::history::read::{ChangeQuery, Scope};
-    use crate::history::record::{ChangeRow, Record};
+    use crate::history::record::ChangeRow;
     use crate::model::change::Change;
     use crate::model::lease::Owner;
-    use crate::model::path::{Hash, WorkPath};
+    use crate::model::path::WorkPath;
     use crate::model::report::Way;
 
     const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -107,7 +116,7 @@ mod tests {
         let keep = Keep { age: Duration::from_secs(5 * 24 * 60 * 60), bytes: u64::MAX };
         let every = Duration::from_millis(1);
         let retention = Retention { keep, first: Duration::ZERO, every };
-        let upkeep = tokio::spawn(retention.hold(Arc::clone(&store)));
+        let upkeep = tokio::spawn(retention.hold(Arc::clone(&store), Vec::new));
         let changes = || changes(&store.reader().unwrap());
         let lines = || store.reader().unwrap().lines(&"s".into(), 0, 9).unwrap().len();
         until(|| changes() == ["new"] && lines() == 1).await;

@@ -17,7 +17,7 @@ use super::event::ToEngine;
 use super::input::{Asker, ClientId, Input};
 use super::jobs::Jobs;
 use super::link::{self, COMMANDS, EventSender, Link, Outlook};
-use super::perform::Performer;
+use super::perform::{Performer, Queues};
 use super::retention::Retention;
 use super::state::{Setup, State};
 use crate::agent::Said;
@@ -160,14 +160,15 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Fail
     let root = PathBuf::from(&parts.setup.workspace.root);
     let desk = parts.desk;
     let mut state = State::new(parts.setup, Arc::clone(&desk), clock.now());
+    let queues = Queues { inputs, said, stored };
     let mut performer =
-        Performer::new(root, parts.store, parts.jobs, parts.history, inputs, said, stored);
-    performer.guard(&desk, parts.looks, parts.output, parts.guards)?;
+        Performer::new(root, parts.output, parts.store, parts.jobs, parts.history, queues);
+    performer.guard(&desk, parts.looks, parts.guards)?;
     performer.begin(parts.left_behind);
     let mut upkeep = JoinSet::new();
     upkeep.spawn(reap());
     if let Some(retention) = parts.retention {
-        upkeep.spawn(retention.hold(performer.store()));
+        upkeep.spawn(retention.hold(performer.store(), performer.early()));
     }
     let mut farewell = None;
     loop {

@@ -11,12 +11,14 @@ use super::event::{AgentSnapshot, Event, RefusedAttempt, Snapshot, WorkspaceInfo
 use super::fold::{Change, Fold};
 use super::input::{Asker, Input, Ticket};
 use super::update::asks::OpenAsk;
+use super::update::revisions::Revising;
 use super::update::writes::Op;
+use crate::arbiter::Was;
 use crate::config::settings::Settings;
 use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentInfo, AgentSpec, QueuedPrompt};
 use crate::model::failure::Failure;
-use crate::model::id::{AgentId, AskId, CallId, IdSource, OpId, RequestId, SessionId};
+use crate::model::id::{AgentId, AskId, CallId, ChangeId, IdSource, OpId, RequestId, SessionId};
 use crate::model::lease::{LeaseInfo, Owner};
 use crate::model::path::{Hash, WorkPath};
 use crate::model::session::{BenchRow, SessionRow};
@@ -107,6 +109,23 @@ pub(super) enum AfterStore {
     Grant { op: OpId, note: Option<String> },
 }
 
+/// What is known of the change that the arbiter is about to tell, besides what the arbiter knows.
+#[derive(Debug)]
+pub(super) struct Doing {
+    /// The tool, or the command line.
+    pub(super) tool: String,
+    /// What was there at the last look over the tree.
+    pub(super) was: Was,
+    /// The changes that it takes back.
+    pub(super) reverts: Vec<ChangeId>,
+}
+
+impl Default for Doing {
+    fn default() -> Self {
+        Self { tool: String::new(), was: Was::Unknown, reverts: Vec::new() }
+    }
+}
+
 /// Time and effects of one step.
 #[derive(Debug)]
 pub(super) struct Step {
@@ -146,6 +165,7 @@ pub struct State {
     pub(super) reading: HashMap<(AgentId, CallId), Wall>,
     pub(super) tickets: HashMap<Ticket, AfterStore>,
     pub(super) last_ticket: u64,
+    pub(super) doing: Doing,
     /// The content that each file had after its last change that we know of.
     pub(super) versions: HashMap<WorkPath, Option<Hash>>,
     /// Files with a reservation behind the write in flight that is shown.
@@ -161,6 +181,8 @@ pub struct State {
     pub(super) gathering: HashMap<Asker, Gathering>,
     /// How many guarded commands of each owner run beside the agents.
     pub(super) execs: HashMap<Owner, usize>,
+    /// Plans that are being carried out, by who asked.
+    pub(super) revising: HashMap<Asker, Revising>,
     /// Why the history cannot be written now.
     pub(super) trouble: Option<Failure>,
     /// Monotonic and wall time of one moment, to turn one into the other.
@@ -192,6 +214,7 @@ impl State {
             reading: HashMap::new(),
             tickets: HashMap::new(),
             last_ticket: 0,
+            doing: Doing::default(),
             versions: HashMap::new(),
             refused: VecDeque::new(),
             names: HashMap::new(),
@@ -200,6 +223,7 @@ impl State {
             blind: false,
             gathering: HashMap::new(),
             execs: HashMap::new(),
+            revising: HashMap::new(),
             trouble: None,
             epoch: now,
             wake_at: None,

@@ -4,16 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::arbiter::Disk;
-use crate::history::record::Record;
-use crate::history::{Reader, Store};
-use crate::model::path::{Hash, WorkPath};
+use crate::history::Reader;
+use crate::model::path::Hash;
 
 /// Bytes of texts that are kept in memory; those that nobody wanted for longest go first.
 const MEMORY: usize = 32 * 1024 * 1024;
-
-/// Larger texts are not stored: a rebase after a restart is not worth it.
-const STORED: usize = 256 * 1024;
 
 /// Texts by their hash.
 #[derive(Debug)]
@@ -59,23 +54,11 @@ impl Texts {
         Self { kept: Mutex::default(), history }
     }
 
-    /// Remembers the text of a file, here and in the history. Files that may hold secrets are
-    /// remembered here only.
-    pub(super) fn keep(&self, store: &Store, path: &WorkPath, disk: &Disk) {
-        let Disk::File { hash, text: Some(text) } = disk else { return };
-        {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.find(*hash).is_some() {
-                return;
-            }
-            kept.add(*hash, text);
-        }
-        if text.len() <= STORED && !path.may_be_secret() {
-            let bytes = text.as_bytes().to_vec();
-            if let Err(error) = store.queue_if_room(vec![Record::Blob { hash: *hash, bytes }]) {
-                // Without it a stale write is refused where it might have been rebased.
-                tracing::warn!(%error, "the text of {path} is not stored");
-            }
+    /// Remembers the text of a file.
+    pub(super) fn remember(&self, hash: Hash, text: &Arc<str>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.find(hash).is_none() {
+            kept.add(hash, text);
         }
     }
 

@@ -8,6 +8,7 @@ pub(super) mod decisions;
 mod locks;
 mod prompts;
 mod reports;
+pub(super) mod revisions;
 mod sessions;
 pub(super) mod shell;
 mod tools;
@@ -23,8 +24,8 @@ use crate::supervisor::life;
 impl State {
     pub(super) fn dispatch(&mut self, step: &mut Step, input: Input) {
         // What a process was refused must be known before its tool's end is answered.
-        let doings = self.desk.take();
-        self.decided_beside(step, doings);
+        let beside = self.desk.take();
+        self.decided_beside(step, beside);
         match input {
             Input::Command { from, command } => self.command(step, from, command),
             Input::ClientGone(client) => self.client_gone(step, client),
@@ -44,6 +45,7 @@ impl State {
                 None => {}
             },
             Input::Loaded { from, how, result } => self.loaded(step, from, how, result),
+            Input::Planned { from, result } => self.planned(step, from, result),
             Input::BenchLoaded { from, result } => self.bench_loaded(step, from, result),
             Input::SessionOpened { agent, session, result } => {
                 self.session_opened(step, agent, session, result);

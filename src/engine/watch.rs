@@ -12,16 +12,14 @@ use tokio::sync::mpsc;
 use super::desk::Desk;
 use super::door::build_output::BuildOutput;
 use super::input::Input;
-use super::texts::Texts;
-use crate::history::Store;
+use super::keeper::Keeper;
 
 /// What the watch needs.
 pub(super) struct Watch {
     pub(super) root: PathBuf,
     pub(super) desk: Weak<Desk>,
     pub(super) output: Arc<BuildOutput>,
-    pub(super) texts: Arc<Texts>,
-    pub(super) store: Arc<Store>,
+    pub(super) keeper: Arc<Keeper>,
     pub(super) inputs: mpsc::Sender<Input>,
 }
 
@@ -55,7 +53,6 @@ mod linux {
 
     use super::{Input, Watch, Watching};
     use crate::arbiter::Disk;
-    use crate::engine::disk;
     use crate::model::path::WorkPath;
 
     /// A change is looked at so long after its last sign.
@@ -237,11 +234,10 @@ mod linux {
                     continue;
                 };
                 drop(desk);
-                let disk = disk::look(&self.watch.root, &path);
+                let disk = self.watch.keeper.look(&path);
                 if matches!(disk, Disk::Unreadable(_)) || before.is(&disk) {
                     continue;
                 }
-                self.watch.texts.keep(&self.watch.store, &path, &disk);
                 self.watch.output.written(&path);
                 if disk != Disk::Absent {
                     self.watch.output.met([&path]);

@@ -105,6 +105,11 @@ pub enum Record {
         /// The bytes that it takes.
         room: u64,
     },
+    /// A content that is stored already is about to be named: it is as good as new.
+    Fresh {
+        /// Its hash.
+        hash: Hash,
+    },
     /// A write was refused; its text is a blob.
     Proposal(Box<ProposalRow>),
     /// The bench is this now.

@@ -160,6 +160,7 @@ impl Pen {
             Record::Change(row) => self.change(row),
             Record::Blob { hash, bytes } => self.blob(*hash, bytes),
             Record::BlobFile { hash, room } => self.blob_file(*hash, *room),
+            Record::Fresh { hash } => self.fresh(*hash),
             Record::Proposal(row) => self.proposal(row),
             Record::Bench(row) => self.bench(row),
             Record::Open(row) => self.opened(row),
@@ -299,6 +300,7 @@ fn outdated(records: &[&Record]) -> Vec<bool> {
             | Record::Change(_)
             | Record::Blob { .. }
             | Record::BlobFile { .. }
+            | Record::Fresh { .. }
             | Record::Proposal(_)
             | Record::Bench(_)
             | Record::Open(_)

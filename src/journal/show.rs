@@ -29,6 +29,25 @@ impl Plan {
     }
 }
 
+impl Why {
+    /// Why a file is left alone, in one line.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Clashes(clashes) => {
+                let lines: Vec<String> =
+                    clashes.iter().map(|clash| clash.line.to_string()).collect();
+                format!("the same lines were changed since (line {})", lines.join(", "))
+            }
+            Self::OthersLines(lines) => format!("{} lines of others would go", lines.len()),
+            Self::NotKept(_) => "what it was is not kept".to_owned(),
+            Self::NotText => "it changed since, and it is no text".to_owned(),
+            Self::Gone => "it was deleted since".to_owned(),
+            Self::Taken(path) => format!("there is another file at {path} now"),
+            Self::NotSeen => "it cannot be read".to_owned(),
+        }
+    }
+}
+
 impl Step {
     fn show(&self, name: &dyn Fn(&Owner) -> String, text: &mut String) {
         let verb = match (&self.now, &self.then) {
@@ -81,13 +100,9 @@ impl Conflict {
                     let _ = writeln!(text, "… and {} more", lines.len() - QUOTED);
                 }
             }
-            Why::NotKept(_) => text.push_str("what it was is not kept\n"),
-            Why::NotText => text.push_str("it changed since, and it is no text\n"),
-            Why::Gone => text.push_str("it was deleted since\n"),
-            Why::Taken(path) => {
-                let _ = writeln!(text, "there is another file at {path} now");
+            why @ (Why::NotKept(_) | Why::NotText | Why::Gone | Why::Taken(_) | Why::NotSeen) => {
+                let _ = writeln!(text, "{}", why.reason());
             }
-            Why::NotSeen => text.push_str("it cannot be read\n"),
         }
     }
 }

@@ -320,7 +320,12 @@ impl Work<'_> {
         let mut blames: BTreeMap<WorkPath, Blame> = BTreeMap::new();
         for change in self.case.changes {
             let mut blame = blames.remove(change.path_before()).unwrap_or_else(Blame::absent);
-            blame.push(change, &find);
+            if self.undone.contains(&change.id) && !change.reverts.is_empty() {
+                // What an undo brought back goes with it: its lines are its own here.
+                blame.push(&Change { reverts: Vec::new(), ..change.clone() }, &find);
+            } else {
+                blame.push(change, &find);
+            }
             blames.insert(change.path.clone(), blame);
         }
         for (path, file) in self.case.disk {

@@ -11,6 +11,8 @@ use std::ops::Range;
 
 use similar::{Algorithm, DiffTag, capture_diff_slices};
 
+use super::transcript::Hunk;
+
 /// Up to so many differing lines the difference is exact.
 const EXACT_LINES: usize = 2_000;
 /// A longer line is cut in what people and agents are shown.
@@ -89,6 +91,43 @@ impl<'a> Difference<'a> {
     /// How many lines came and how many went.
     pub fn counts(&self) -> (usize, usize) {
         self.changes.iter().fold((0, 0), |(came, went), c| (came + c.new.len(), went + c.old.len()))
+    }
+
+    /// The places that differ with up to `context` lines around them, as in a unified diff.
+    pub fn hunks(&self, context: usize) -> Vec<Hunk> {
+        let mut hunks: Vec<Hunk> = Vec::new();
+        let mut rest = self.changes.as_slice();
+        while let Some(first) = rest.first() {
+            // What lies so near that the lines around would meet is one hunk.
+            let near = rest
+                .windows(2)
+                .take_while(|pair| pair[1].old.start <= pair[0].old.end + 2 * context);
+            let count = near.count() + 1;
+            let (group, others) = rest.split_at(count);
+            let last = group.last().unwrap_or(first);
+            let lead = first.old.start.min(context);
+            let (old_start, new_start) = (first.old.start - lead, first.new.start - lead);
+            let tail = (self.old.len() - last.old.end).min(context);
+            let mut lines = Vec::new();
+            let mut at = old_start;
+            for change in group {
+                lines.extend(self.old[at..change.old.start].iter().map(|line| (' ', *line)));
+                lines.extend(self.old[change.old.clone()].iter().map(|line| ('-', *line)));
+                lines.extend(self.new[change.new.clone()].iter().map(|line| ('+', *line)));
+                at = change.old.end;
+            }
+            lines.extend(self.old[at..at + tail].iter().map(|line| (' ', *line)));
+            let (old_end, new_end) = (last.old.end + tail, last.new.end + tail);
+            hunks.push(Hunk {
+                old_start: line_number(old_start, old_end),
+                old_lines: number(old_end - old_start),
+                new_start: line_number(new_start, new_end),
+                new_lines: number(new_end - new_start),
+                lines: lines.into_iter().flat_map(|(sign, line)| unified(sign, line)).collect(),
+            });
+            rest = others;
+        }
+        hunks
     }
 
     /// The difference in at most `budget` characters, whole lines only.
@@ -202,6 +241,23 @@ fn lines(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
 
+/// A line of a unified diff; one without an end says so.
+fn unified(sign: char, line: &str) -> Vec<String> {
+    match line.strip_suffix('\n') {
+        Some(line) => vec![format!("{sign}{line}")],
+        None => vec![format!("{sign}{line}"), "\\ No newline at end of file".to_owned()],
+    }
+}
+
+/// Where a stretch of lines begins, as a unified diff counts: from 1, and 0 before the first line.
+fn line_number(start: usize, end: usize) -> u32 {
+    number(if start == end { start } else { start + 1 })
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// A line for reading, and whether it is all there.
 fn shown(mark: char, line: &str) -> (String, bool) {
     let bare = line.trim_end_matches(['\n', '\r']);
@@ -242,6 +298,40 @@ mod tests {
         assert!(shown.text.chars().count() <= 22, "{}", shown.text);
         let long = format!("{}\n", "x".repeat(500));
         assert!(!Difference::of("", &long).show(600).complete);
+    }
+
+    #[test]
+    fn hunks_are_those_of_a_unified_diff() {
+        let shown = |old: &str, new: &str| -> Vec<String> {
+            let hunks = Difference::fine(old, new).hunks(1);
+            let head = |hunk: &Hunk| {
+                let (old, new) =
+                    ((hunk.old_start, hunk.old_lines), (hunk.new_start, hunk.new_lines));
+                format!("@@ -{},{} +{},{} @@", old.0, old.1, new.0, new.1)
+            };
+            hunks.iter().flat_map(|hunk| [vec![head(hunk)], hunk.lines.clone()].concat()).collect()
+        };
+        assert_eq!(shown("", "a\n"), ["@@ -0,0 +1,1 @@", "+a"]);
+        assert_eq!(shown("a\n", ""), ["@@ -1,1 +0,0 @@", "-a"]);
+        assert_eq!(
+            shown("1\n2\n3\n4\n5\n6\n7\n8", "1\nB\n3\n4\nE\n6\n7\nH\n"),
+            [
+                "@@ -1,3 +1,3 @@",
+                " 1",
+                "-2",
+                "+B",
+                " 3",
+                "@@ -4,5 +4,5 @@",
+                " 4",
+                "-5",
+                "+E",
+                " 6",
+                " 7",
+                "-8",
+                "\\ No newline at end of file",
+                "+H"
+            ]
+        );
     }
 
     #[test]

@@ -87,6 +87,9 @@ impl From<WorkPath> for String {
 pub struct Hash([u8; 32]);
 
 impl Hash {
+    /// Stands for a content that nobody looked at: no bytes have this hash.
+    pub const UNSEEN: Self = Self([0; 32]);
+
     /// Hashes `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())

@@ -37,6 +37,7 @@ actions! {
         NextAsk = "next-ask", "next that needs you";
         Inbox = "inbox", "all that needs you";
         Locks = "locks", "files held";
+        Changes = "changes", "changes of files";
         Resume = "resume", "resume a session";
         Help = "help", "help";
         Read = "read", "read the transcript";
@@ -226,6 +227,20 @@ actions! {
 }
 
 actions! {
+    /// Actions of the changes view, besides those of a list.
+    ChangesAction {
+        Undo = "undo", "undo the change";
+        UndoTurn = "undo-turn", "undo the agent's turn";
+        UndoAgent = "undo-agent", "undo all of the agent";
+        Restore = "restore", "bring back what it overwrote";
+        Blame = "blame", "who wrote which line";
+        NextList = "next-list", "all, what is lost, rejected writes";
+        Filter = "filter", "filter";
+        Refresh = "refresh", "look again";
+    }
+}
+
+actions! {
     /// Actions of a form.
     FormAction {
         Next = "next", "next field";
@@ -267,6 +282,8 @@ pub enum Action {
     Inbox(InboxAction),
     /// Of the locks view.
     Locks(LocksAction),
+    /// Of the changes view.
+    Changes(ChangesAction),
     /// Of a form.
     Form(FormAction),
     /// Of a confirmation.
@@ -286,6 +303,7 @@ impl Action {
             Self::List(action) => action.name(),
             Self::Inbox(action) => action.name(),
             Self::Locks(action) => action.name(),
+            Self::Changes(action) => action.name(),
             Self::Form(action) => action.name(),
             Self::Confirm(action) => action.name(),
         }
@@ -303,6 +321,7 @@ impl Action {
             Self::List(action) => action.what(),
             Self::Inbox(action) => action.what(),
             Self::Locks(action) => action.what(),
+            Self::Changes(action) => action.what(),
             Self::Form(action) => action.what(),
             Self::Confirm(action) => action.what(),
         }
@@ -330,6 +349,8 @@ pub enum Context {
     Inbox,
     /// The locks view.
     Locks,
+    /// The changes view.
+    Changes,
     /// A list that a typed word filters.
     Menu,
     /// A form.
@@ -340,7 +361,7 @@ pub enum Context {
 
 impl Context {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Command,
         Self::Global,
         Self::Prompt,
@@ -349,6 +370,7 @@ impl Context {
         Self::Questions,
         Self::Inbox,
         Self::Locks,
+        Self::Changes,
         Self::Menu,
         Self::Form,
         Self::Field,
@@ -367,6 +389,7 @@ impl Context {
             Self::Field => "field",
             Self::Inbox => "inbox",
             Self::Locks => "locks",
+            Self::Changes => "changes",
             Self::Menu => "menu",
             Self::Form => "form",
             Self::Confirm => "confirm",
@@ -385,6 +408,7 @@ impl Context {
             Self::Field => "A line you type",
             Self::Inbox => "Inbox",
             Self::Locks => "Locks",
+            Self::Changes => "Changes",
             Self::Menu => "Lists and help",
             Self::Form => "New agent",
             Self::Confirm => "Are you sure",
@@ -407,6 +431,9 @@ impl Context {
             }
             Self::Locks => {
                 LocksAction::ALL.iter().copied().map(Action::Locks).chain(list()).collect()
+            }
+            Self::Changes => {
+                ChangesAction::ALL.iter().copied().map(Action::Changes).chain(list()).collect()
             }
             Self::Menu => list().collect(),
             Self::Form => FormAction::ALL.iter().copied().map(Action::Form).collect(),

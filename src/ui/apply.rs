@@ -97,7 +97,14 @@ impl App {
                 agents.into_iter().for_each(|agent| self.refresh_asks(agent));
                 self.soon(Redraw::Soon);
             }
-            Event::LeaseMoved { .. } | Event::WriteRefused { .. } => self.soon(Redraw::Lazy),
+            Event::LeaseMoved { .. } | Event::WriteRefused { .. } => {
+                self.soon(Redraw::Lazy);
+                // Whoever writes or is refused moves a lease.
+                if let Some(Layer::Changes(changes)) = self.layers.last_mut() {
+                    let wishes = changes.outdated();
+                    self.grant(wishes);
+                }
+            }
             Event::WorkspaceChanged { .. } => self.soon(Redraw::Lazy),
             // The layout of another screen; it counts when this one starts anew.
             Event::LayoutSaved { .. } => {}

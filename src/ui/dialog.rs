@@ -209,6 +209,7 @@ impl Dialog {
             | Reply::Asks(_)
             | Reply::Sessions(_)
             | Reply::Benches(_)
+            | Reply::Reviewed(_)
             | Reply::Transcript(_) => vec![Wish::Close],
         }
     }

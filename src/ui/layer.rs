@@ -12,6 +12,7 @@ use ratatui::widgets::Widget;
 pub use self::frame::hints;
 use super::action::{Action, Context};
 use super::bench::Bench;
+use super::changes::Changes;
 use super::confirm::Confirm;
 use super::dialog::{Dialog, DialogView};
 use super::help::Help;
@@ -31,6 +32,8 @@ pub enum Layer {
     Inbox(Box<Inbox>),
     /// Who holds which file.
     Locks(Box<Locks>),
+    /// Who changed which file.
+    Changes(Box<Changes>),
     /// Something to choose from.
     Menu(Menu),
     /// All keys.
@@ -61,6 +64,7 @@ impl Layer {
         match self {
             Self::Inbox(_) => Some(Context::Inbox),
             Self::Locks(locks) => Some(locks.place()),
+            Self::Changes(changes) => Some(changes.place()),
             Self::Menu(_) | Self::Help(_) => Some(Context::Menu),
             Self::Dialog(_) => Some(Context::Form),
             Self::Confirm(_) => Some(Context::Confirm),
@@ -73,6 +77,7 @@ impl Layer {
         match self {
             Self::Inbox(_) => "INBOX",
             Self::Locks(_) => "LOCKS",
+            Self::Changes(_) => "CHANGES",
             Self::Menu(_) => "CHOOSE",
             Self::Help(_) => "HELP",
             Self::Dialog(_) => "NEW AGENT",
@@ -96,6 +101,9 @@ impl Layer {
             (Self::Locks(locks), Action::List(action)) => locks.act_list(action, scene.bench),
             (Self::Locks(locks), Action::Locks(action)) => locks.act(action, scene.bench),
             (Self::Locks(locks), Action::Field(action)) => locks.act_field(action),
+            (Self::Changes(changes), Action::List(action)) => changes.act_list(action),
+            (Self::Changes(changes), Action::Changes(action)) => changes.act(action),
+            (Self::Changes(changes), Action::Field(action)) => changes.act_field(action),
             (Self::Menu(menu), Action::List(action)) => menu.act(action),
             (Self::Help(help), Action::List(action)) => help.act(action, scene.keymap),
             (Self::Dialog(dialog), Action::Form(action)) => dialog.act(action),
@@ -109,6 +117,7 @@ impl Layer {
         match self {
             Self::Inbox(_) | Self::Confirm(_) => {}
             Self::Locks(locks) => locks.key(chord),
+            Self::Changes(changes) => return changes.key(chord),
             Self::Menu(menu) => menu.key(chord),
             Self::Help(help) => help.key(chord),
             Self::Dialog(dialog) => dialog.key(chord),
@@ -122,6 +131,7 @@ impl Layer {
         match self {
             Self::Inbox(_) | Self::Confirm(_) => {}
             Self::Locks(locks) => locks.paste(text),
+            Self::Changes(changes) => return changes.paste(text),
             Self::Menu(menu) => menu.paste(text),
             Self::Help(help) => help.paste(text),
             Self::Dialog(dialog) => dialog.paste(text),
@@ -135,6 +145,7 @@ impl Layer {
         match self {
             Self::Inbox(inbox) => inbox.wheel(rows, scene.bench),
             Self::Locks(locks) => locks.wheel(rows, scene.bench),
+            Self::Changes(changes) => changes.wheel(rows),
             Self::Menu(menu) => menu.wheel(rows),
             Self::Help(help) => help.wheel(rows, scene.keymap),
             Self::Dialog(_) | Self::Confirm(_) | Self::Picker(_) => {}
@@ -149,6 +160,7 @@ impl Layer {
             | Tag::PickerBench
             | Tag::PickerResume
             | Tag::PickerRename(_) => matches!(self, Self::Picker(_)),
+            Tag::Changes(_) => matches!(self, Self::Changes(_)),
             Tag::NewAgent => matches!(self, Self::Dialog(_)),
             Tag::Nobody | Tag::Older(_) | Tag::Answer(_) | Tag::Prompt(..) => false,
         }
@@ -159,6 +171,12 @@ impl Layer {
         match self {
             Self::Picker(picker) => picker.answered(Answered { tag, reply }),
             Self::Dialog(dialog) => dialog.answered(reply),
+            Self::Changes(changes) => {
+                if let Tag::Changes(asked) = tag {
+                    return changes.answered(asked, reply);
+                }
+                Vec::new()
+            }
             Self::Inbox(_) | Self::Locks(_) | Self::Menu(_) | Self::Help(_) | Self::Confirm(_) => {
                 Vec::new()
             }
@@ -170,6 +188,7 @@ impl Layer {
         match self {
             Self::Inbox(inbox) => inbox.measure(screen, scene),
             Self::Locks(locks) => locks.measure(screen, scene.bench),
+            Self::Changes(changes) => changes.measure(screen, scene),
             Self::Menu(menu) => menu.measure(screen),
             Self::Help(help) => help.measure(screen, scene.keymap),
             Self::Dialog(dialog) => dialog.measure(screen),
@@ -186,6 +205,7 @@ impl Layer {
         match self {
             Self::Inbox(inbox) => inbox.draw(screen, buf, scene),
             Self::Locks(locks) => locks.draw(screen, buf, scene),
+            Self::Changes(changes) => changes.draw(screen, buf, scene),
             Self::Menu(menu) => menu.draw(screen, buf, scene.theme),
             Self::Help(help) => help.draw(screen, buf, scene),
             Self::Dialog(dialog) => {
@@ -204,6 +224,7 @@ impl Layer {
     pub fn cursor(&self, screen: Rect) -> Option<Position> {
         match self {
             Self::Locks(locks) => locks.cursor_in(screen),
+            Self::Changes(changes) => changes.cursor_in(screen),
             Self::Menu(menu) => menu.cursor_in(screen),
             Self::Help(help) => help.cursor_in(screen),
             Self::Dialog(dialog) => dialog.cursor_in(screen),
@@ -213,7 +234,7 @@ impl Layer {
 
     /// Whether nothing of the bench is seen below it.
     pub fn covers(&self) -> bool {
-        matches!(self, Self::Picker(_) | Self::Locks(_))
+        matches!(self, Self::Picker(_) | Self::Locks(_) | Self::Changes(_))
     }
 
     /// When it will look different by itself. Ages in the locks view grow by the second.
@@ -221,8 +242,8 @@ impl Layer {
         match self {
             Self::Inbox(inbox) => inbox.wakes_at(now),
             Self::Locks(_) => (!bench.leases.is_empty()).then(|| now.after(1_000)),
+            Self::Changes(_) | Self::Picker(_) => None,
             Self::Menu(_) | Self::Help(_) | Self::Dialog(_) | Self::Confirm(_) => None,
-            Self::Picker(_) => None,
         }
     }
 }

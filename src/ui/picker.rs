@@ -218,9 +218,12 @@ impl Picker {
             Tag::PickerBench => self.bench_came(reply),
             Tag::PickerResume => self.resume_came(reply),
             Tag::PickerRename(session) => self.rename_came(&session, reply),
-            Tag::Nobody | Tag::Older(_) | Tag::NewAgent | Tag::Answer(_) | Tag::Prompt(..) => {
-                Vec::new()
-            }
+            Tag::Nobody
+            | Tag::Changes(_)
+            | Tag::Older(_)
+            | Tag::NewAgent
+            | Tag::Answer(_)
+            | Tag::Prompt(..) => Vec::new(),
         }
     }
 

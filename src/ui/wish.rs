@@ -2,6 +2,7 @@
 //!
 //! Parts change their own state at once and say the rest as a [`Wish`]; the app carries it out.
 
+use super::changes::Asked;
 use crate::engine::command::{Command, Reply};
 use crate::model::id::{AgentId, AskId, SessionId};
 use crate::model::transcript::Level;
@@ -49,6 +50,8 @@ pub enum Tag {
     PickerRename(SessionId),
     /// Older items of this agent's transcript.
     Older(AgentId),
+    /// The changes view's.
+    Changes(Asked),
     /// The new-agent dialog's agent.
     NewAgent,
     /// The answer to this ask.

@@ -83,7 +83,7 @@ impl BuildOutput {
     }
 
     /// Whether git would leave it out.
-    fn is_ignored(&self, path: &WorkPath) -> bool {
+    pub(in crate::engine) fn is_ignored(&self, path: &WorkPath) -> bool {
         let (folder, _) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
         let found = self.read(|known| known.folders.get(folder).cloned());
         let Folder { ignored, rules } = found.unwrap_or_else(|| self.learn(folder));

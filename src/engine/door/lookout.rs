@@ -14,10 +14,8 @@ use std::time::{Duration, Instant};
 use super::build_output::BuildOutput;
 use crate::arbiter::{Disk, Input};
 use crate::engine::desk::{Desk, Look};
-use crate::engine::disk;
-use crate::engine::texts::Texts;
+use crate::engine::keeper::Keeper;
 use crate::guard::writers::{self, Writers};
-use crate::history::Store;
 use crate::model::id::OpId;
 use crate::model::lease::Owner;
 use crate::model::path::WorkPath;
@@ -34,8 +32,7 @@ pub(in crate::engine) struct Lookout {
     pub(in crate::engine) desk: Weak<Desk>,
     pub(in crate::engine) root: PathBuf,
     pub(in crate::engine) output: Arc<BuildOutput>,
-    pub(in crate::engine) texts: Arc<Texts>,
-    pub(in crate::engine) store: Arc<Store>,
+    pub(in crate::engine) keeper: Arc<Keeper>,
 }
 
 /// A file that is looked after.
@@ -138,8 +135,7 @@ impl Lookout {
     }
 
     fn read(&self, path: &WorkPath) -> Disk {
-        let disk = disk::look(&self.root, path);
-        self.texts.keep(&self.store, path, &disk);
+        let disk = self.keeper.look(path);
         self.output.written(path);
         if !matches!(disk, Disk::Absent) {
             self.output.met([path]);

@@ -7,7 +7,7 @@ use crate::arbiter::claim::Claim;
 use crate::arbiter::{self, Disk, Seen, WriteEnd};
 use crate::engine::effect::Effect;
 use crate::engine::input::Extent;
-use crate::engine::state::{State, Step};
+use crate::engine::state::{Doing, State, Step};
 use crate::model::id::{AgentId, CallId, OpId, RequestId};
 use crate::model::lease::Owner;
 use crate::model::path::{Hash, WorkPath};
@@ -124,7 +124,9 @@ impl State {
     ) {
         self.stop_waiting(step, op);
         let Some(found) = self.ops.remove(&op) else { return };
+        self.doing.tool.clone_from(&found.tool);
         self.decide(step, arbiter::Input::Finished { op, end, disk });
+        self.doing = Doing::default();
         if let Purpose::Gate { agent: id, call, .. } = found.purpose {
             self.calls.remove(&(id, call));
             let between_turns = self.agents.get(&id).is_some_and(|agent| !agent.life.in_turn());

@@ -85,6 +85,11 @@ impl State {
             Command::ReadTranscript { session, before, limit } => {
                 ask_history(step, from, Query::Transcript { session, before, limit })
             }
+            Command::AskJournal { question } => ask_history(step, from, Query::Review(question)),
+            Command::Revise { revision } => {
+                step.out.push(Effect::Plan { from, revision });
+                Ok(None)
+            }
             Command::RenameSession { session, title } => {
                 let open = self.agents.iter().find(|(_, agent)| agent.row.id == session);
                 if let Some(id) = open.map(|(id, _)| *id) {

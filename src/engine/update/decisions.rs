@@ -3,7 +3,7 @@
 use super::writes::{Phase, Purpose};
 use crate::agent::Verdict;
 use crate::arbiter;
-use crate::engine::desk::{Attempt, Doing};
+use crate::engine::desk::{Attempt, Decided};
 use crate::engine::effect::Effect;
 use crate::engine::event::{Event, RefusedAttempt};
 use crate::engine::input::Ticket;
@@ -31,8 +31,8 @@ impl State {
     }
 
     /// Does what follows from decisions that the guard's threads have made.
-    pub(in crate::engine) fn decided_beside(&mut self, step: &mut Step, doings: Vec<Doing>) {
-        for Doing { attempt, effects } in doings {
+    pub(in crate::engine) fn decided_beside(&mut self, step: &mut Step, all: Vec<Decided>) {
+        for Decided { attempt, effects } in all {
             self.follow(step, attempt.as_ref(), effects);
         }
     }
@@ -230,9 +230,11 @@ impl State {
                     self.verdict(step, agent, request, Verdict::Pass { context });
                 }
             }
-            Purpose::Write { content, rebased, to: _ } => {
-                *rebased = note;
+            Purpose::Write { content, .. } | Purpose::Revise { content, .. } => {
                 let content = content.clone();
+                if let Purpose::Write { rebased, .. } = &mut found.purpose {
+                    *rebased = note;
+                }
                 if let (Some(path), Some(checked)) = (found.path.clone(), found.checked.clone()) {
                     step.out.push(Effect::WriteFile { op, path, checked, content });
                 }
@@ -275,6 +277,7 @@ impl State {
         self.stop_waiting(step, op);
         let Some(found) = self.ops.remove(&op) else { return };
         let path = found.path.as_ref().map_or(&*found.raw, |path| path.as_str()).to_owned();
+        self.keep_proposal(step, &found, refusal.code);
         if !matches!(found.purpose, Purpose::Reserve { .. }) {
             self.note_refusal(step, &found.owner, &found.tool, Some(path), &refusal);
         }
@@ -296,6 +299,7 @@ impl State {
             Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to, .. } => {
                 self.tool_refused(step, to, &refusal);
             }
+            Purpose::Revise { to, .. } => self.step_refused(step, to, &found.raw, &refusal),
         }
     }
 
@@ -338,7 +342,7 @@ impl State {
         step: &mut Step,
         path: WorkPath,
         owner: Owner,
-        (before, after): (Option<Hash>, Option<Hash>),
+        (before, after): (arbiter::Was, Option<Hash>),
         over: Option<Owner>,
     ) {
         self.versions.insert(path.clone(), after);
@@ -351,14 +355,22 @@ impl State {
             step.publish(Event::Noticed { level: Level::Warn, text });
         }
         let workspace = self.setup.workspace.root.clone();
-        let agent = self.owner_name(&owner);
         let change = Change {
             at: step.now.wall,
-            agent,
+            agent: self.owner_name(&owner),
+            turn: self.turn_of(&owner),
+            tool: self.doing.tool.clone(),
+            reverts: self.doing.reverts.clone(),
             over,
-            ..Change::of(path, owner, before.map(Image::from), after.map(Image::from))
+            ..Change::of(path, owner, image(before, self.doing.was), after.map(Image::from))
         };
         step.store(Record::Change(Box::new(ChangeRow { workspace, change })));
+    }
+
+    /// The turn in which an agent is, counted from 1.
+    fn turn_of(&self, owner: &Owner) -> Option<u32> {
+        let agent = self.agents.get(&self.agent_of(owner)?)?;
+        agent.life.in_turn().then(|| agent.row.turns.saturating_add(1))
     }
 
     /// Keeps a sentence for an agent's next step, and shows it to the person now.
@@ -376,5 +388,16 @@ impl State {
         let mut all = std::mem::take(&mut agent.tells);
         all.extend(more);
         (!all.is_empty()).then(|| all.join("\n"))
+    }
+}
+
+/// What was there before a change: the arbiter's word counts, else what the last look saw. Where
+/// nobody looked a file is taken to have been there: undoing that must not remove it.
+fn image(before: arbiter::Was, seen: arbiter::Was) -> Option<Image> {
+    let was = if before == arbiter::Was::Unknown { seen } else { before };
+    match was {
+        arbiter::Was::Absent => None,
+        arbiter::Was::Is(hash) => Some(hash.into()),
+        arbiter::Was::Unknown => Some(Hash::UNSEEN.into()),
     }
 }

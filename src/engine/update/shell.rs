@@ -7,17 +7,23 @@
 use crate::arbiter::{self, Disk, Settled};
 use crate::engine::effect::Effect;
 use crate::engine::event::Event;
-use crate::engine::state::{State, Step};
+use crate::engine::input::Found;
+use crate::engine::state::{Doing, State, Step};
 use crate::model::agent::GuardLevel;
 use crate::model::id::{AgentId, CallId, RequestId};
 use crate::model::lease::{LeaseState, Owner};
 use crate::model::path::WorkPath;
 use crate::model::transcript::Level;
 
+/// Letters of a command line that a change names as its tool.
+const COMMAND: usize = 200;
+
 /// A shell command that runs, or is about to.
 #[derive(Debug)]
 pub(in crate::engine) struct Shell {
     owner: Owner,
+    /// The beginning of its line.
+    command: String,
     stage: Stage,
 }
 
@@ -39,11 +45,12 @@ impl State {
         agent: AgentId,
         request: RequestId,
         call: CallId,
-        owner: Owner,
+        (owner, command): (Owner, &str),
     ) {
         let guarded = self.is_guarded(agent);
         let stage = if guarded { Stage::Running } else { Stage::Before(request.clone()) };
-        self.shells.insert((agent, call.clone()), Shell { owner, stage });
+        let command = command.chars().take(COMMAND).collect();
+        self.shells.insert((agent, call.clone()), Shell { owner, command, stage });
         if guarded {
             self.pass(step, agent, request);
         } else {
@@ -137,7 +144,7 @@ impl State {
         agent: AgentId,
         call: &CallId,
         after: bool,
-        found: Option<Vec<(WorkPath, Disk)>>,
+        found: Option<Vec<Found>>,
     ) {
         if found.is_none() && !std::mem::replace(&mut self.blind, true) {
             let text = "the tree has too many files to be looked over: what shell commands change \
@@ -146,20 +153,25 @@ impl State {
             step.publish(Event::Noticed { level: Level::Warn, text });
         }
         let key = (agent, call.clone());
-        let owner = match self.shells.get(&key) {
-            Some(shell) if after => shell.owner.clone(),
+        let by = match self.shells.get(&key) {
+            Some(shell) if after => Some(shell),
             // Before a command: whoever has a command running, else somebody outside.
             _ => self
                 .shells
                 .iter()
                 .find(|(other, shell)| **other != key && shell.may_have_written())
-                .map_or(Owner::External, |(_, shell)| shell.owner.clone()),
+                .map(|(_, shell)| shell),
         };
-        for (path, disk) in found.unwrap_or_default() {
+        let (owner, tool) = by.map_or((Owner::External, String::new()), |shell| {
+            (shell.owner.clone(), shell.command.clone())
+        });
+        for Found { path, was, disk } in found.unwrap_or_default() {
             if self.is_news(&path, &disk) {
+                self.doing = Doing { tool: tool.clone(), was, ..Doing::default() };
                 self.decide(step, arbiter::Input::Found { by: owner.clone(), path, disk });
             }
         }
+        self.doing = Doing::default();
         let Some(shell) = self.shells.get_mut(&key) else { return };
         match (shell.stage.clone(), after) {
             (Stage::Before(request), false) => {

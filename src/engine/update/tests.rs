@@ -17,12 +17,12 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Value, json};
 
 use crate::agent::{AskVerdict, Order, Said, Verdict};
-use crate::arbiter::{Disk, Settings, Table, edited};
+use crate::arbiter::{Disk, Settings, Table, Was, edited};
 use crate::engine::command::{Command, Reply};
 use crate::engine::desk::Desk;
 use crate::engine::effect::{Content, Effect};
 use crate::engine::event::{Event, WorkspaceInfo};
-use crate::engine::input::{Asker, ClientId, Extent, Input, Loaded, Place, WriteTrouble};
+use crate::engine::input::{Asker, ClientId, Extent, Found, Input, Loaded, Place, WriteTrouble};
 use crate::engine::state::{Setup, State};
 use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentSpec, GuardLevel};
@@ -233,14 +233,19 @@ impl Bench {
     }
 
     /// What is different from the last look.
-    fn scan(&mut self) -> Vec<(WorkPath, Disk)> {
+    fn scan(&mut self) -> Vec<Found> {
         let names = self.files.keys().chain(self.census.keys());
         let differs = |name: &&String| self.files.get(*name) != self.census.get(*name);
         let mut paths: Vec<_> = names.filter(differs).cloned().collect();
         paths.dedup();
-        self.census = self.files.clone();
-        let paths = paths.iter().map(|path| WorkPath::parse(path).unwrap());
-        paths.map(|path| (path.clone(), self.look(&path))).collect()
+        let before = std::mem::replace(&mut self.census, self.files.clone());
+        let found = paths.iter().map(|name| {
+            let path = WorkPath::parse(name).unwrap();
+            let was = before.get(name).map(|text| Was::Is(Hash::of(text.as_bytes())));
+            let (was, disk) = (was.unwrap_or(Was::Absent), self.look(&path));
+            Found { path, was, disk }
+        });
+        found.collect()
     }
 
     fn look(&mut self, path: &WorkPath) -> Disk {
@@ -314,9 +319,15 @@ impl Bench {
             }
             Effect::WriteFile { op, path, content, .. } => {
                 let before = self.files.get(path.as_str()).cloned().unwrap_or_default();
+                if content == Content::Gone {
+                    self.files.remove(path.as_str());
+                    return vec![Input::Written { op, disk: Disk::Absent, result: Ok(()) }];
+                }
                 let written = match content {
                     Content::Whole(text) => Ok(text),
                     Content::Edited(edit) => edited(&edit, &before).map_err(str::to_owned),
+                    Content::Bytes { bytes, .. } => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
+                    Content::Gone => unreachable!("it is dealt with above"),
                 };
                 let result = written.map_err(WriteTrouble::NoAnchor).map(|text| {
                     self.files.insert(path.to_string(), text);
@@ -364,6 +375,8 @@ impl Bench {
             | Effect::Release { .. }
             | Effect::LoadBench { .. }
             | Effect::Query { .. }
+            | Effect::Plan { .. }
+            | Effect::KeepProposal { .. }
             | Effect::LookUpBranch
             | Effect::WakeAt(_) => Vec::new(),
         }

@@ -11,7 +11,7 @@ use crate::arbiter::{self, Disk, Edit, Proposal, Seen, WriteEnd};
 use crate::engine::command::Reply;
 use crate::engine::effect::{Content, Effect};
 use crate::engine::input::{Asker, ClientId, WriteTrouble};
-use crate::engine::state::{State, Step};
+use crate::engine::state::{Doing, State, Step};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{OpId, SessionId};
 use crate::model::lease::{Owner, Refusal, RefusalCode};
@@ -263,6 +263,9 @@ impl State {
         disk: Disk,
         result: Result<(), WriteTrouble>,
     ) {
+        if let Some(Op { purpose: Purpose::Revise { .. }, .. }) = self.ops.get(&op) {
+            return self.step_written(step, op, disk, result);
+        }
         let Some(Op { owner, path, tool, purpose: Purpose::Write { to, rebased, .. }, .. }) =
             self.ops.remove(&op)
         else {
@@ -276,7 +279,9 @@ impl State {
             Ok(()) => WriteEnd::Done,
             Err(_) => WriteEnd::Failed,
         };
+        self.doing.tool.clone_from(&tool);
         self.decide(step, arbiter::Input::Finished { op, end, disk });
+        self.doing = Doing::default();
         let file = path;
         let path = file.as_ref().map(ToString::to_string).unwrap_or_default();
         let answer = match result {
@@ -328,10 +333,12 @@ impl State {
     pub(in crate::engine) fn client_gone(&mut self, step: &mut Step, client: ClientId) {
         let its_own = |op: &Op| match &op.purpose {
             Purpose::Gate { .. } => false,
-            Purpose::Write { to, .. } | Purpose::Read { to } | Purpose::Reserve { to, .. } => {
-                to.client == client && op.phase == Phase::Deciding
-            }
+            Purpose::Write { to, .. }
+            | Purpose::Revise { to, .. }
+            | Purpose::Read { to }
+            | Purpose::Reserve { to, .. } => to.client == client && op.phase == Phase::Deciding,
         };
+        self.revising.retain(|asker, _| asker.client != client);
         let mut ops: Vec<OpId> =
             self.ops.iter().filter(|(_, op)| its_own(op)).map(|(id, _)| *id).collect();
         ops.sort_unstable();

@@ -14,9 +14,9 @@ use crate::arbiter::{self, Disk, Proposal, Wish, WriteEnd};
 use crate::engine::effect::{Content, Effect};
 use crate::engine::input::{Asker, Place};
 use crate::engine::state::{State, Step};
-use crate::model::id::{AgentId, AskId, CallId, OpId, RequestId, SubId};
+use crate::model::id::{AgentId, AskId, CallId, ChangeId, OpId, RequestId, SubId};
 use crate::model::lease::{Owner, Refusal, RefusalCode};
-use crate::model::path::WorkPath;
+use crate::model::path::{Hash, WorkPath};
 use crate::model::permission::{AskAnswer, AskOutcome, PermissionMode};
 use crate::model::time::Mono;
 
@@ -33,6 +33,10 @@ pub(in crate::engine) struct Op {
     pub(super) tool: String,
     pub(super) purpose: Purpose,
     pub(super) phase: Phase,
+    /// The whole text that a tool wants to write.
+    pub(super) text: Option<Arc<str>>,
+    /// What its owner had seen of the file when it asked.
+    pub(super) knew: Option<Hash>,
     /// What was on disk when it was checked.
     pub(super) checked: Option<Disk>,
     /// Whether it is in the arbiter's hands.
@@ -59,6 +63,13 @@ pub(super) enum Purpose {
         content: Content,
         /// What the grant says about changes that the writer had not seen, and that stay.
         rebased: Option<String>,
+    },
+    /// A step of taking something back.
+    Revise {
+        to: Asker,
+        content: Content,
+        /// The changes that it takes back.
+        reverts: Vec<ChangeId>,
     },
     /// A reading tool of the bench.
     Read { to: Asker },
@@ -129,7 +140,9 @@ impl State {
                 let reason = format!("NOT RUN: {reason}. Correct the call and send it again.");
                 self.verdict(step, id, request, Verdict::Deny { reason });
             }
-            Claim::Shell { command: _ } => self.shell_gate(step, id, request, call, owner),
+            Claim::Shell { command } => {
+                self.shell_gate(step, id, request, call, (owner, &command));
+            }
             Claim::Write { raw_path, proposal } => {
                 let cwd = agent.row.cwd.clone();
                 let purpose = Purpose::Gate {
@@ -139,6 +152,10 @@ impl State {
                     ask: None,
                 };
                 let op = self.new_op(owner, raw_path, proposal, tool, purpose);
+                if let Some(new) = self.ops.get_mut(&op) {
+                    let content = input.get("content").and_then(Value::as_str);
+                    new.text = content.map(Arc::from);
+                }
                 self.calls.insert((id, call), op);
                 self.resolve(step, op, cwd);
             }
@@ -163,6 +180,8 @@ impl State {
             tool: tool.to_owned(),
             purpose,
             phase: Phase::Deciding,
+            text: None,
+            knew: None,
             checked: None,
             submitted: false,
             waiting: false,
@@ -174,7 +193,7 @@ impl State {
     /// Who asked for a write with a tool of the bench.
     pub(in crate::engine) fn asker_of(&self, op: OpId) -> Option<Asker> {
         match &self.ops.get(&op)?.purpose {
-            Purpose::Write { to, .. } => Some(*to),
+            Purpose::Write { to, .. } | Purpose::Revise { to, .. } => Some(*to),
             Purpose::Gate { .. } | Purpose::Read { .. } | Purpose::Reserve { .. } => None,
         }
     }
@@ -203,11 +222,27 @@ impl State {
             step.out.push(Effect::ReadFile { op, path });
             return;
         }
+        if let Purpose::Revise { .. } = found.purpose
+            && found.raw != path.as_str()
+        {
+            let text = format!("{} is a link now, and {path} is what it leads to", found.raw);
+            let code = RefusalCode::Failed;
+            return self.refuse(step, op, Refusal { code, path: None, holder: None, text });
+        }
         let own = self.setup.settings.as_ref().map(|settings| &settings.arbiter.protected);
-        if claim::is_protected(&path) || own.is_some_and(|own| covers(own, &path)) {
+        let by_person = matches!(found.purpose, Purpose::Revise { .. });
+        let protected = claim::is_protected(&path) || own.is_some_and(|own| covers(own, &path));
+        if protected && !by_person {
             return self.protected(step, op, &path);
         }
         found.submitted = true;
+        found.knew = match found.base {
+            Some(arbiter::input::Base::Is(hash)) => Some(hash),
+            Some(arbiter::input::Base::Absent) => None,
+            None => {
+                self.desk.read(|table| table.knows(&found.owner, &path)).map(|known| known.hash)
+            }
+        };
         let wish = Wish {
             op,
             owner: found.owner.clone(),
@@ -216,7 +251,7 @@ impl State {
             base: found.base,
             wait_ms: self.setup.wait_ms,
             hand: match found.purpose {
-                Purpose::Write { .. } => Hand::Bench,
+                Purpose::Write { .. } | Purpose::Revise { .. } => Hand::Bench,
                 Purpose::Gate { .. } | Purpose::Read { .. } | Purpose::Reserve { .. } => {
                     Hand::Owner
                 }

@@ -111,6 +111,7 @@ pub(super) fn is_fast(record: &Record) -> bool {
         Record::Change(_)
         | Record::Blob { .. }
         | Record::BlobFile { .. }
+        | Record::Fresh { .. }
         | Record::Proposal(_)
         | Record::Session(_)
         | Record::Line { .. }
@@ -141,6 +142,7 @@ pub(super) fn is_talk(record: &Record) -> bool {
         | Record::Change(_)
         | Record::Proposal(_)
         | Record::BlobFile { .. }
+        | Record::Fresh { .. }
         | Record::Bench(_)
         | Record::Open(_)
         | Record::Close { .. }
@@ -185,7 +187,7 @@ pub(super) fn size(record: &Record) -> usize {
         Record::Proposal(row) => {
             size_of_val(row.as_ref()) + row.workspace.len() + row.path.as_str().len()
         }
-        Record::BlobFile { .. } => 0,
+        Record::BlobFile { .. } | Record::Fresh { .. } => 0,
         Record::Blob { bytes, .. } => bytes.len(),
         Record::Bench(row) => 64 * row.sessions.len() + value_size(&row.layout),
         Record::Open(_) | Record::Close { .. } => 0,

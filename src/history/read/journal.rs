@@ -201,6 +201,16 @@ impl Reader {
         })
     }
 
+    /// Whether a content is stored, in whatever form.
+    pub fn has_content(&self, hash: Hash) -> Result<bool, StoreError> {
+        self.done(|reader| {
+            let mut find = reader.conn.prepare_cached(
+                "SELECT 1 FROM blob WHERE content = (SELECT n FROM content WHERE hash = ?1)",
+            )?;
+            Ok(find.exists([hash.as_bytes()])?)
+        })
+    }
+
     /// The content with this hash. Content that does not have it any more is damage.
     pub fn blob(&self, hash: Hash) -> Result<Option<Vec<u8>>, StoreError> {
         self.done(|reader| {

@@ -114,6 +114,15 @@ impl Pen {
         self.content(hash, &[], int(room)?, 1)
     }
 
+    /// A content that is about to be named is not pruned before that.
+    pub(super) fn fresh(&mut self, hash: Hash) -> Result<(), Fault> {
+        self.run(
+            "UPDATE blob SET at = CAST(unixepoch('subsec') * 1000 AS INTEGER)
+             WHERE content = (SELECT n FROM content WHERE hash = ?1)",
+            [hash.as_bytes()],
+        )
+    }
+
     fn content(&mut self, hash: Hash, bytes: &[u8], room: i64, form: i64) -> Result<(), Fault> {
         let content = self.content_number(hash)?;
         self.run(

@@ -9,6 +9,7 @@ use crate::model::permission::PermissionMode;
 use crate::model::transcript::Level;
 use crate::ui::action::{Action, BenchAction, Context};
 use crate::ui::bench::{is_busy, mark, words};
+use crate::ui::changes::Changes;
 use crate::ui::confirm::Confirm;
 use crate::ui::dialog::Dialog;
 use crate::ui::help::Help;
@@ -30,6 +31,11 @@ impl App {
             BenchAction::NextAsk => self.next_ask(),
             BenchAction::Inbox => self.open(Layer::Inbox(Box::default())),
             BenchAction::Locks => self.open(Layer::Locks(Box::default())),
+            BenchAction::Changes => {
+                let (changes, wishes) = Changes::new();
+                self.open(Layer::Changes(Box::new(changes)));
+                self.grant(wishes);
+            }
             BenchAction::Resume => self.open_picker(false, None),
             BenchAction::Help => self.open(Layer::Help(Help::default())),
             BenchAction::Read => {

@@ -210,6 +210,7 @@ impl App {
                 | Context::Field
                 | Context::Inbox
                 | Context::Locks
+                | Context::Changes
                 | Context::Menu
                 | Context::Form
                 | Context::Confirm => "INPUT",
@@ -261,6 +262,7 @@ impl App {
                 | Context::Global
                 | Context::Inbox
                 | Context::Locks
+                | Context::Changes
                 | Context::Form
                 | Context::Confirm,
             )

@@ -149,6 +149,7 @@ impl App {
             | Action::List(_)
             | Action::Inbox(_)
             | Action::Locks(_)
+            | Action::Changes(_)
             | Action::Form(_)
             | Action::Confirm(_) => Vec::new(),
         };

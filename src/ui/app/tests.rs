@@ -1,6 +1,7 @@
 //! Scenarios of this part of the screen: what is done to it, and what is seen then.
 
 mod asks;
+mod changes;
 mod panes;
 mod prompts;
 mod random;

@@ -134,6 +134,7 @@ impl Resuming {
             | Reply::Asks(_)
             | Reply::Sessions(_)
             | Reply::Benches(_)
+            | Reply::Reviewed(_)
             | Reply::Transcript(_) => {
                 let odd = "the engine gave an answer that does not fit";
                 self.failures.push((name, Failure::new(FailureKind::Internal, odd)));

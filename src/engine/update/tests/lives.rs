@@ -149,6 +149,8 @@ fn wanted(effect: &Effect) -> Option<String> {
         | Effect::WriteFile { .. }
         | Effect::Scan { .. }
         | Effect::LoadBench { .. }
+        | Effect::Plan { .. }
+        | Effect::KeepProposal { .. }
         | Effect::Query { .. }
         | Effect::LookUpBranch
         | Effect::WakeAt(_) => return None,
