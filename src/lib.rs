@@ -39,6 +39,7 @@ pub mod config;
 pub mod control;
 pub mod doctor;
 pub mod engine;
+pub mod git;
 pub mod guard;
 pub mod history;
 pub mod journal;
