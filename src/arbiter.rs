@@ -45,7 +45,7 @@ pub use input::{
     Deed, Disk, Edit, Effect, Input, Lease, Mark, Observation, Proposal, Seen, Touch, Wish,
     WriteEnd,
 };
-pub use query::Standing;
+pub use query::{Standing, Unsaved};
 pub use rebase::edited;
 pub use restore::{LeaseRow, Rows, WriterRow};
 pub use settings::Settings;

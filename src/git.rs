@@ -20,6 +20,8 @@ mod words;
 
 pub use deed::Deed;
 pub use door::{Passage, at_the_door};
-pub use facts::{Asker, Content, Dirty, FileQuestion, Known, Party, Scene, Tree};
+pub use facts::{
+    Answer, Asker, Content, Dirty, FileQuestion, Known, OthersLease, Party, Scene, Tree,
+};
 pub use line::Line;
 pub use verdict::{Decision, decide};

@@ -202,7 +202,7 @@ async fn listen(
         let bad = match lines.next().await {
             Some(Ok(line)) if line.trim().is_empty() => continue,
             Some(Ok(line)) => match wire::command(&line) {
-                Ok(asked) => match door.check(&asked.command).await {
+                Ok(mut asked) => match door.check(&mut asked.command).await {
                     Ok(()) => {
                         if commands.send(asked).await.is_err() {
                             return;

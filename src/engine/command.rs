@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::git::{Answer, FileQuestion};
 use crate::model::agent::{AgentInfo, AgentSpec};
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, AskId, ItemId, SessionId};
@@ -137,6 +138,14 @@ pub enum Command {
         /// Its input.
         input: Value,
     },
+    /// Whose work lies uncommitted in files, and what others hold: what git may touch.
+    GitFacts {
+        /// As which agent; the person without. Of a process of an agent, its own agent is put here.
+        #[serde(default)]
+        agent: Option<AgentId>,
+        /// The files with uncommitted changes.
+        files: Vec<FileQuestion>,
+    },
     /// The agents of the bench.
     ListAgents,
     /// The leases of the workspace.
@@ -188,6 +197,8 @@ pub enum Reply {
     },
     /// The result of a tool of the bench.
     Tool(Value),
+    /// Whose work it is, file by file.
+    GitFacts(Answer),
     /// Rows of agents.
     Agents(Vec<AgentInfo>),
     /// Rows of leases.

@@ -81,12 +81,12 @@ fn may_match(pattern: &str, path: &str) -> bool {
     }
     let plain = plain.trim_start_matches('/');
     let path = path.trim_end_matches('/');
-    let covers = |whole: &str, part: &str| {
-        format!("/{whole}/").contains(&format!("/{part}/"))
-    };
+    let covers = |whole: &str, part: &str| format!("/{whole}/").contains(&format!("/{part}/"));
     // A glob of a lease reaches as far as its plain beginning says.
     let stem = path.split(['*', '?', '[']).next().unwrap_or_default();
-    covers(path, plain) || covers(plain, path) || (stem != path && covers(plain, stem.trim_end_matches('/')))
+    covers(path, plain)
+        || covers(plain, path)
+        || (stem != path && covers(plain, stem.trim_end_matches('/')))
         || stem.is_empty()
 }
 

@@ -57,16 +57,8 @@ const GLOBAL_FLAGS: &[&str] = &[
 ];
 
 /// Options of git itself that only print something.
-const GLOBAL_PRINTS: &[&str] = &[
-    "--version",
-    "-v",
-    "--help",
-    "-h",
-    "--exec-path",
-    "--html-path",
-    "--man-path",
-    "--info-path",
-];
+const GLOBAL_PRINTS: &[&str] =
+    &["--version", "-v", "--help", "-h", "--exec-path", "--html-path", "--man-path", "--info-path"];
 
 const ADD: Table = Table(
     "n,dry-run v,verbose i,interactive p,patch e,edit f,force u,update ,renormalize \
@@ -98,16 +90,14 @@ const RESET: Table = Table(
      ,refresh",
 );
 
-const REMOVE: Table =
-    Table("n,dry-run q,quiet ,cached f,force r ,ignore-unmatch ,sparse");
+const REMOVE: Table = Table("n,dry-run q,quiet ,cached f,force r ,ignore-unmatch ,sparse");
 
 const MOVE: Table = Table("v,verbose n,dry-run f,force k ,sparse");
 
 const CLEAN: Table = Table("q,quiet n,dry-run f,force i,interactive d e,exclude: x X");
 
-const STASH: Table = Table(
-    "p,patch S,staged k,keep-index q,quiet u,include-untracked a,all m,message: ,index",
-);
+const STASH: Table =
+    Table("p,patch S,staged k,keep-index q,quiet u,include-untracked a,all m,message: ,index");
 
 /// Verbs that change nothing, whatever their options say, but for `--output`.
 const READERS: &[&str] = &[
@@ -234,8 +224,7 @@ impl Line {
         let mut rest = words.iter();
         while let Some(word) = rest.next() {
             if !word.starts_with('-') {
-                let deed =
-                    if own_programs { deed(word, rest.as_slice()) } else { Deed::Unknown };
+                let deed = if own_programs { deed(word, rest.as_slice()) } else { Deed::Unknown };
                 return Self { globals, verb: word.clone(), deed };
             }
             globals.push(word.clone());
@@ -356,7 +345,9 @@ fn output_as(args: &[String], names: &[&str]) -> Deed {
 
 fn tree(verb: &str, args: &[String]) -> Deed {
     let reads = match verb {
-        "bisect" => matches!(args, [first, ..] if matches!(first.as_str(), "log" | "terms" | "view" | "visualize")),
+        "bisect" => {
+            matches!(args, [first, ..] if matches!(first.as_str(), "log" | "terms" | "view" | "visualize"))
+        }
         "rebase" => matches!(args, [only] if only == "--show-current-patch"),
         "am" => matches!(args, [only] if only.starts_with("--show-current-patch")),
         _ => false,
@@ -413,9 +404,7 @@ fn checkout(parsed: Parsed) -> Deed {
         return whole;
     }
     match (parsed.behind, parsed.words.as_slice()) {
-        (Some(files), [] | [_]) if !files.is_empty() => {
-            Deed::ChangesPaths(Paths::matching(files))
-        }
+        (Some(files), [] | [_]) if !files.is_empty() => Deed::ChangesPaths(Paths::matching(files)),
         (None, [only]) if !may_be_revision(only) => {
             Deed::ChangesPaths(Paths::matching(vec![only.clone()]))
         }
@@ -460,9 +449,7 @@ fn reset(parsed: Parsed) -> Deed {
         (Some(files), _) if !files.is_empty() => out(Scope::TrackedMatching(files)),
         (_, []) => out(Scope::Tracked),
         (_, [only]) if only == "HEAD" || only == "@" => out(Scope::Tracked),
-        (None, [only]) if !may_be_revision(only) => {
-            out(Scope::TrackedMatching(vec![only.clone()]))
-        }
+        (None, [only]) if !may_be_revision(only) => out(Scope::TrackedMatching(vec![only.clone()])),
         // Another commit: the branch moves, the files stay. Or a file, and it leaves the index.
         (_, [_]) => Deed::ChangesRefs,
         (_, [_, files @ ..]) => out(Scope::TrackedMatching(files.to_vec())),

@@ -164,8 +164,11 @@ mod tests {
     fn check(args: &str, expected: &str) {
         let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
         let told = TABLE.parse(&args).map(|parsed| {
-            let found: Vec<String> =
-                parsed.found.iter().map(|(name, args)| format!("{name}<{}>", args.join(" "))).collect();
+            let found: Vec<String> = parsed
+                .found
+                .iter()
+                .map(|(name, args)| format!("{name}<{}>", args.join(" ")))
+                .collect();
             format!("{} | {:?} {:?}", found.join(" "), parsed.words, parsed.behind)
         });
         assert_eq!(told.as_deref().unwrap_or("unclear"), expected, "{args:?}");

@@ -203,6 +203,7 @@ impl Dialog {
             Reply::Done
             | Reply::Resumed { .. }
             | Reply::Tool(_)
+            | Reply::GitFacts(_)
             | Reply::Agents(_)
             | Reply::Locks(_)
             | Reply::Asks(_)

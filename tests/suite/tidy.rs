@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules each module may name. The picture is in `src/lib.rs`.
-const FLOORS: [(&str, &[&str]); 13] = [
+const FLOORS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("config", &["model"]),
     ("arbiter", &["model"]),
@@ -14,13 +14,17 @@ const FLOORS: [(&str, &[&str]); 13] = [
     ("agent", &["model"]),
     ("history", &["model"]),
     ("journal", &["model"]),
-    ("engine", &["model", "config", "arbiter", "supervisor", "agent", "history", "journal"]),
+    ("git", &["model"]),
+    ("engine", &["model", "config", "arbiter", "supervisor", "agent", "history", "journal", "git"]),
     ("control", &["model", "engine"]),
     ("doctor", &["model", "engine", "config"]),
     ("ui", &["model", "engine", "config"]),
     (
         "cli",
-        &["model", "config", "arbiter", "agent", "history", "engine", "control", "doctor", "ui"],
+        &[
+            "model", "config", "arbiter", "agent", "history", "git", "engine", "control", "doctor",
+            "ui",
+        ],
     ),
 ];
 

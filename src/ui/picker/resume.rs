@@ -128,6 +128,7 @@ impl Resuming {
             Reply::Failed(failure) => self.failures.push((name, failure)),
             Reply::Done
             | Reply::Tool(_)
+            | Reply::GitFacts(_)
             | Reply::Agents(_)
             | Reply::Locks(_)
             | Reply::Asks(_)
