@@ -23,6 +23,7 @@ mod demo;
 mod doctor;
 #[cfg(test)]
 pub(crate) mod fake;
+mod git;
 mod host;
 mod install;
 mod locks;
@@ -58,6 +59,9 @@ const DONE: u8 = 0;
 
 /// Runs this process's command line and gives its exit code.
 pub fn main() -> u8 {
+    if let Some(words) = git::called_as_git() {
+        return git::git(&words);
+    }
     match Stage::of_process() {
         Ok(stage) => main_with(std::env::args_os(), stage, &BuiltIn),
         Err(failure) => {
@@ -112,6 +116,7 @@ fn works(command: Option<&Command>) -> bool {
         command,
         Some(
             Command::AgentScript { .. }
+                | Command::GitShim { .. }
                 | Command::Keys
                 | Command::Completions { .. }
                 | Command::Man { .. }
@@ -164,6 +169,7 @@ fn carry_out(command: Command, desk: &mut Desk<'_>) -> Result<u8, Failure> {
         Command::Config { action } => config::config(desk, action),
         Command::Install { program } => install::install(desk, program),
         Command::AgentScript { arguments } => desk.parts.agent_script(&arguments),
+        Command::GitShim { arguments } => Ok(git::git(&arguments)),
         Command::Keys => print::keys(desk.say, desk.parts),
         Command::Completions { shell } => print::completions(shell, desk.say),
         Command::Man { command } => print::man(command.as_deref(), desk.say),

@@ -2,6 +2,7 @@
 //!
 //! Only shapes and help texts; each command's work is in the file of its name.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -217,6 +218,13 @@ pub(super) enum Command {
         /// Its script and whatever the protocol adds.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// git, as agents get it.
+    #[command(hide = true, disable_help_flag = true)]
+    GitShim {
+        /// What git is asked.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
 }
 

@@ -16,7 +16,7 @@ const FLOORS: [(&str, &[&str]); 14] = [
     ("journal", &["model"]),
     ("git", &["model"]),
     ("engine", &["model", "config", "arbiter", "supervisor", "agent", "history", "journal", "git"]),
-    ("control", &["model", "engine"]),
+    ("control", &["model", "git", "engine"]),
     ("doctor", &["model", "engine", "config"]),
     ("ui", &["model", "engine", "config"]),
     (
