@@ -63,6 +63,9 @@ pub(super) fn git(words: &[OsString]) -> u8 {
         (Decision::Narrow { paths, left_out }, Deed::Commits(commits)) => {
             make_commit(&git, &survey, commits, &paths, left_out.as_deref())
         }
+        (Decision::Run, Deed::Stages(_) | Deed::ChangesPaths(_)) => {
+            git.run_patiently(git.command().args(words))
+        }
         (Decision::Run | Decision::Narrow { .. }, _) => git.become_it(words),
     }
 }
@@ -94,16 +97,17 @@ fn stage(
     paths: &[Vec<u8>],
     left_out: Option<&str>,
 ) -> u8 {
-    let mut verb: Vec<OsString> = match stages.way {
-        Way::In => vec!["add".into()],
-        Way::Out => vec!["reset".into(), "-q".into()],
+    let code = match stages.way {
+        Way::In => {
+            let mut command = git.literal(&survey.globals);
+            command.arg("add").args(&stages.options).arg("--");
+            command.args(paths.iter().map(|path| survey.full(path)));
+            Ok(git.run_patiently(&mut command))
+        }
+        Way::Out => commit::unstage(git, survey, paths),
     };
-    verb.extend(stages.options.iter().map(OsString::from));
-    verb.push("--".into());
-    verb.extend(paths.iter().map(|path| survey.full(path).into_os_string()));
-    let code = git.run(git.literal(&survey.globals).args(verb));
     say(left_out);
-    code
+    code.unwrap_or_else(|failure| fail(&failure))
 }
 
 fn make_commit(

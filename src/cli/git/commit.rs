@@ -1,21 +1,28 @@
 //! A commit of an agent's own files, whatever else is staged or committed meanwhile.
 //!
 //! git itself makes the commit, so hooks, messages, editors, `--amend` and signatures are as ever.
-//! What is different is its index: a private one, built from the last commit of that moment, with
-//! the agent's files and nothing else. If another commit comes between, git does not move the
-//! branch, and it is tried again on top of that one. Afterwards the shared index learns of exactly
-//! the files that were committed.
+//! What is different: it works on a copy of the index, so that it locks nobody out, and is told to
+//! take the agent's files only, which it does on top of the last commit of that moment. Agents
+//! take turns; if a commit of somebody else comes between, git does not move the branch, and it is
+//! tried again on top of that one.
+//! Afterwards the shared index learns of exactly the files that were committed.
+//!
+//! Where only a part of a file is staged, git cannot be told to take just that. Then the copy is
+//! made to hold the last commit and what is staged of the agent's files, and it is looked after
+//! the fact whether that was still the last commit; if not, the branch goes back and it is tried
+//! again.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::{IsTerminal, Read, Write};
+use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
-use super::real::{Git, code};
+use rustix::fs::FlockOperation;
+
+use super::real::{FATAL, Git, INDEX_PAUSE, INDEX_TRIES, index_is_taken};
 use super::survey::Survey;
 use crate::git::deed::{Commits, Content};
 use crate::model::failure::{Failure, FailureKind};
@@ -26,12 +33,8 @@ const PRIVATE: &str = "benchdog-index-";
 /// How often a commit is tried while others come between. Each time one of those got through.
 const TRIES: u32 = 200;
 
-/// How often the shared index is asked for while others have it, and the pause between.
-const INDEX_TRIES: u32 = 1000;
-const INDEX_PAUSE: Duration = Duration::from_millis(10);
-
-/// What git exits with when it cannot do what it was asked.
-const FATAL: u8 = 128;
+/// Letters of an object's name, unless there is one to be asked.
+const OBJECT_LETTERS: usize = 40;
 
 /// Paths in one call.
 const CHUNK: usize = 500;
@@ -43,14 +46,31 @@ pub(super) fn commit(
     commits: &Commits,
     paths: &[Vec<u8>],
 ) -> Result<u8, Failure> {
+    let _turn = turn(survey)?;
     let private = Private::new(survey);
-    let desk = Desk { git, survey, private: &private };
+    let desk = Desk { git, survey };
     let paths: Vec<Vec<u8>> = paths.iter().filter_map(|path| desk.below_top(path)).collect();
+    // Without any file git would take all that is staged.
+    let piecewise = paths.is_empty() || desk.is_piecewise(commits, &paths);
     for _ in 0..TRIES {
         let base = desk.head();
-        desk.build(base.as_deref(), commits, &paths)?;
-        let (code, complaint) = desk.make(commits)?;
-        if code == FATAL && desk.came_between(base.as_deref(), &complaint) && !commits.amend {
+        private.copy(survey);
+        if piecewise {
+            desk.build(&private, base.as_deref(), commits, &paths)?;
+        }
+        let only = if piecewise { &[][..] } else { &paths };
+        let (code, complaint) = desk.make(&private, commits, only)?;
+        let between = match code {
+            0 => (piecewise || commits.amend) && desk.went_astray(base.as_deref(), commits)?,
+            FATAL => desk.came_between(base.as_deref(), &complaint),
+            _ => false,
+        };
+        if between && commits.amend {
+            let message = "another commit came between, so the one to be amended is not the last";
+            return Err(Failure::new(FailureKind::Failed, message)
+                .hint("make a commit of its own, without --amend"));
+        }
+        if between {
             continue;
         }
         let _gone = std::io::stderr().write_all(&complaint);
@@ -63,6 +83,27 @@ pub(super) fn commit(
         .hint("nothing is lost; try again"))
 }
 
+/// Waits until no other agent commits here: git writes the message of each commit into one file.
+/// It is our turn until what is given is dropped.
+fn turn(survey: &Survey) -> Result<File, Failure> {
+    let folder = File::open(&survey.git_dir);
+    let locked = folder.and_then(|folder| {
+        rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
+        Ok(folder)
+    });
+    locked.map_err(|error| {
+        let message = format!("{} cannot be locked", survey.git_dir.display());
+        Failure::new(FailureKind::Failed, message).cause(error)
+    })
+}
+
+/// Takes `paths` (below the workspace) out of what is staged; gives the exit code.
+pub(super) fn unstage(git: &Git, survey: &Survey, paths: &[Vec<u8>]) -> Result<u8, Failure> {
+    let desk = Desk { git, survey };
+    let paths: Vec<Vec<u8>> = paths.iter().filter_map(|path| desk.below_top(path)).collect();
+    desk.index_as_committed(&paths).map(|()| 0)
+}
+
 /// A private index; gone when dropped.
 struct Private {
     path: PathBuf,
@@ -73,6 +114,13 @@ impl Private {
         sweep(&survey.git_dir);
         let name = format!("{PRIVATE}{}", std::process::id());
         Self { path: survey.git_dir.join(name) }
+    }
+
+    /// Has it say what the shared index says.
+    fn copy(&self, survey: &Survey) {
+        if fs::copy(survey.git_dir.join("index"), &self.path).is_err() {
+            let _gone = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -104,7 +152,6 @@ fn sweep(git_dir: &Path) {
 struct Desk<'a> {
     git: &'a Git,
     survey: &'a Survey,
-    private: &'a Private,
 }
 
 impl Desk<'_> {
@@ -118,6 +165,7 @@ impl Desk<'_> {
     /// git at the root of the work tree, whatever the command line says, with its settings.
     fn plumbing(&self) -> Command {
         let mut command = self.git.literal(&[]);
+        command.env_remove("GIT_INDEX_FILE");
         command.arg("--git-dir").arg(&self.survey.git_dir);
         command.arg("--work-tree").arg(&self.survey.top).current_dir(&self.survey.top);
         let mut words = self.survey.globals.iter();
@@ -132,9 +180,9 @@ impl Desk<'_> {
     }
 
     /// The same, on the private index.
-    fn aside(&self) -> Command {
+    fn aside(&self, private: &Private) -> Command {
         let mut command = self.plumbing();
-        command.env("GIT_INDEX_FILE", &self.private.path);
+        command.env("GIT_INDEX_FILE", &private.path);
         command
     }
 
@@ -146,18 +194,27 @@ impl Desk<'_> {
         Some(String::from_utf8_lossy(&printed).trim().to_owned())
     }
 
+    /// Whether a part of a file is to be committed.
+    fn is_piecewise(&self, commits: &Commits, paths: &[Vec<u8>]) -> bool {
+        match &commits.what {
+            Content::Tracked | Content::Only(_) => false,
+            Content::Staged => paths.iter().any(|path| self.survey.is_half_staged(path)),
+            Content::Also(_) => {
+                let (staged, _) = self.survey.split_matched(paths);
+                staged.iter().any(|path| self.survey.is_half_staged(path))
+            }
+        }
+    }
+
     /// Builds the private index: the last commit, and `paths` as they are to be committed.
     fn build(
         &self,
+        private: &Private,
         base: Option<&str>,
         commits: &Commits,
         paths: &[Vec<u8>],
     ) -> Result<(), Failure> {
-        // What the shared index knows of unchanged files saves reading them.
-        if fs::copy(self.survey.git_dir.join("index"), &self.private.path).is_err() {
-            let _gone = fs::remove_file(&self.private.path);
-        }
-        let mut command = self.aside();
+        let mut command = self.aside(private);
         command.arg("read-tree");
         match base {
             Some(base) => command.args(["--reset", base]),
@@ -170,13 +227,13 @@ impl Desk<'_> {
             Content::Also(_) => self.survey.split_matched(paths),
         };
         if !staged.is_empty() {
-            let rows = self.staged_rows(&staged)?;
-            let mut command = self.aside();
+            let rows = self.staged_rows(base, &staged)?;
+            let mut command = self.aside(private);
             command.args(["update-index", "-z", "--index-info"]);
             self.git.answer(&mut command, &rows)?;
         }
         if !as_they_are.is_empty() {
-            let mut command = self.aside();
+            let mut command = self.aside(private);
             command.args(["update-index", "--add", "--remove", "-z", "--stdin"]);
             self.git.answer(&mut command, &joined(&as_they_are))?;
         }
@@ -184,15 +241,11 @@ impl Desk<'_> {
     }
 
     /// What the shared index has of `paths`, as rows for `update-index --index-info`.
-    fn staged_rows(&self, paths: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
+    fn staged_rows(&self, base: Option<&str>, paths: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
         let mut rows = Vec::new();
         for chunk in paths.chunks(CHUNK) {
-            for path in chunk {
-                // First out, then in again if it is there: what was removed stays out.
-                rows.extend_from_slice(b"0 0000000000000000000000000000000000000000\t");
-                rows.extend_from_slice(path);
-                rows.push(0);
-            }
+            // First out, then in again if it is there: what was removed stays out.
+            rows.extend(removals(base, chunk));
             let mut command = self.plumbing();
             command.args(["ls-files", "--stage", "-z", "--"]).args(words(chunk));
             rows.extend(self.git.output(&mut command)?);
@@ -202,23 +255,38 @@ impl Desk<'_> {
 
     /// Has git make the commit; gives its exit code and what it complains of, if that is not shown
     /// yet.
-    fn make(&self, commits: &Commits) -> Result<(u8, Vec<u8>), Failure> {
-        let mut command = self.git.command();
-        command.env("GIT_INDEX_FILE", &self.private.path);
-        command.args(&self.survey.globals).arg("commit").args(&commits.options);
-        let broken = |error: std::io::Error| {
-            Failure::new(FailureKind::Failed, "git cannot be run").cause(error)
+    fn make(
+        &self,
+        private: &Private,
+        commits: &Commits,
+        only: &[Vec<u8>],
+    ) -> Result<(u8, Vec<u8>), Failure> {
+        let mut command = self.git.plain(&self.survey.globals);
+        command.env("GIT_INDEX_FILE", &private.path).arg("commit").args(&commits.options);
+        if !only.is_empty() {
+            command.args(["--only", "--"]).args(only.iter().map(|path| exactly(path)));
+        }
+        self.git.run(&mut command)
+    }
+
+    /// Whether the commit that was just made stands on another one than was thought, and so undoes
+    /// that one; then the branch goes back.
+    fn went_astray(&self, base: Option<&str>, commits: &Commits) -> Result<bool, Failure> {
+        let parent = if commits.amend { "HEAD@{1}" } else { "HEAD^" };
+        let ask = |what: &str| {
+            let mut command = self.plumbing();
+            command.args(["rev-parse", "--quiet", "--verify", what]);
+            let printed = self.git.output(&mut command).ok()?;
+            Some(String::from_utf8_lossy(&printed).trim().to_owned())
         };
-        // An editor wants the terminal, if there is one.
-        if std::io::stderr().is_terminal() {
-            return Ok((code(command.status().map_err(broken)?), Vec::new()));
+        let (Some(made), Some(stands_on)) = (ask("HEAD"), ask(parent)) else { return Ok(false) };
+        if Some(stands_on.as_str()) == base {
+            return Ok(false);
         }
-        let mut child = command.stderr(Stdio::piped()).spawn().map_err(broken)?;
-        let mut complaint = Vec::new();
-        if let Some(mut errors) = child.stderr.take() {
-            errors.read_to_end(&mut complaint).map_err(broken)?;
-        }
-        Ok((code(child.wait().map_err(broken)?), complaint))
+        let mut command = self.plumbing();
+        command.args(["update-ref", "-m", "benchdog: commit again", "HEAD", &stands_on, &made]);
+        self.git.output(&mut command)?;
+        Ok(true)
     }
 
     /// Whether the commit was not made because of another one.
@@ -240,25 +308,43 @@ impl Desk<'_> {
         }
         paths.sort_unstable();
         paths.dedup();
-        for chunk in paths.chunks(CHUNK) {
-            if let Err(failure) = self.reset(chunk) {
-                let text = format!(
-                    "benchdog: the commit is made, but the index still shows its files as changed \
-                     ({}); `git reset -q` mends that",
-                    failure.message
-                );
-                let _gone = writeln!(std::io::stderr(), "{text}");
-                return;
+        if let Err(failure) = self.index_as_committed(&paths) {
+            let text = format!(
+                "benchdog: the commit is made, but the index still shows its files as changed \
+                 ({}); `git reset -q` mends that",
+                failure.message
+            );
+            let _gone = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
+    /// Has the shared index say of `paths` what the last commit says.
+    fn index_as_committed(&self, paths: &[Vec<u8>]) -> Result<(), Failure> {
+        loop {
+            let head = self.head();
+            for chunk in paths.chunks(CHUNK) {
+                let mut rows = removals(head.as_deref(), chunk);
+                if let Some(head) = &head {
+                    let mut command = self.plumbing();
+                    command.args(["ls-tree", "-r", "-z", "--full-tree", head, "--"]);
+                    rows.extend(self.git.output(command.args(words(chunk)))?);
+                }
+                self.write_shared_index(&rows)?;
+            }
+            // Whoever commits the same file meanwhile does the same: the last one to look is right.
+            if self.head() == head {
+                return Ok(());
             }
         }
     }
 
-    fn reset(&self, paths: &[Vec<u8>]) -> Result<(), Failure> {
-        for _ in 1..INDEX_TRIES {
+    /// Changes rows of the shared index. It is read under its lock, so that nothing of others goes.
+    fn write_shared_index(&self, rows: &[u8]) -> Result<(), Failure> {
+        for _ in 0..INDEX_TRIES {
             let mut command = self.plumbing();
-            command.env_remove("GIT_INDEX_FILE").args(["reset", "-q", "--"]).args(words(paths));
-            match self.git.output(&mut command) {
-                Err(failure) if failure.message.contains("index.lock") => {
+            command.args(["update-index", "-z", "--index-info"]);
+            match self.git.answer(&mut command, rows) {
+                Err(failure) if index_is_taken(failure.message.as_bytes()) => {
                     thread::sleep(INDEX_PAUSE);
                 }
                 done => return done.map(|_| ()),
@@ -266,6 +352,25 @@ impl Desk<'_> {
         }
         Err(Failure::new(FailureKind::Failed, "another git keeps it locked"))
     }
+}
+
+/// Rows for `update-index --index-info` that take `paths` out.
+fn removals(commit: Option<&str>, paths: &[Vec<u8>]) -> Vec<u8> {
+    let nothing = "0".repeat(commit.map_or(OBJECT_LETTERS, str::len));
+    let mut rows = Vec::new();
+    for path in paths {
+        rows.extend_from_slice(format!("0 {nothing}\t").as_bytes());
+        rows.extend_from_slice(path);
+        rows.push(0);
+    }
+    rows
+}
+
+/// The pattern that matches this file of the work tree and nothing else.
+fn exactly(path: &[u8]) -> OsString {
+    let mut pattern = OsString::from(":(top,literal)");
+    pattern.push(OsString::from_vec(path.to_vec()));
+    pattern
 }
 
 fn words(paths: &[Vec<u8>]) -> impl Iterator<Item = OsString> {

@@ -2,11 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use super::fail;
 use crate::config::shim::GIT;
@@ -14,6 +16,13 @@ use crate::model::failure::{Failure, FailureKind};
 
 /// The exit code of a shell when a program is not there.
 const NOT_FOUND: u8 = 127;
+
+/// What git exits with when it cannot do what it was asked.
+pub(super) const FATAL: u8 = 128;
+
+/// How often the index is asked for while others have it, and the pause between.
+pub(super) const INDEX_TRIES: u32 = 1000;
+pub(super) const INDEX_PAUSE: Duration = Duration::from_millis(10);
 
 /// Variables that change what patterns mean.
 const PATTERN_VARIABLES: [&str; 4] =
@@ -52,13 +61,19 @@ impl Git {
         command
     }
 
-    /// The real git with `globals`, but every pattern is the plain name of a file.
-    pub(super) fn literal(&self, globals: &[String]) -> Command {
+    /// The real git with `globals`, but patterns mean what they usually mean.
+    pub(super) fn plain(&self, globals: &[String]) -> Command {
         let mut command = self.command();
         for name in PATTERN_VARIABLES {
             command.env_remove(name);
         }
         command.args(globals.iter().filter(|word| !word.ends_with("-pathspecs")));
+        command
+    }
+
+    /// The same, but every pattern is the plain name of a file.
+    pub(super) fn literal(&self, globals: &[String]) -> Command {
+        let mut command = self.plain(globals);
         command.arg("--literal-pathspecs");
         command
     }
@@ -70,15 +85,39 @@ impl Git {
         NOT_FOUND
     }
 
-    /// Runs `command` to its end, with our input and output; gives its exit code.
-    pub(super) fn run(&self, command: &mut Command) -> u8 {
-        match command.status() {
-            Ok(status) => code(status),
-            Err(error) => {
-                fail(&cannot_run(&self.program, &error));
-                NOT_FOUND
+    /// Runs `command` to its end, with our input and output; gives its exit code. As long as
+    /// another git has the index, it is tried again: git takes the index before anything else.
+    pub(super) fn run_patiently(&self, command: &mut Command) -> u8 {
+        for _ in 0..INDEX_TRIES {
+            match self.run(command) {
+                Ok((FATAL, complaint)) if index_is_taken(&complaint) => thread::sleep(INDEX_PAUSE),
+                Ok((code, complaint)) => {
+                    let _gone = io::stderr().write_all(&complaint);
+                    return code;
+                }
+                Err(failure) => {
+                    fail(&failure);
+                    return NOT_FOUND;
+                }
             }
         }
+        fail(&Failure::new(FailureKind::Failed, "another git keeps the index locked"))
+    }
+
+    /// Runs `command` to its end, with our input and output; gives its exit code and what it
+    /// complains of, if that is not shown yet.
+    pub(super) fn run(&self, command: &mut Command) -> Result<(u8, Vec<u8>), Failure> {
+        let broken = |error: io::Error| cannot_run(&self.program, &error);
+        // An editor wants the terminal, if there is one.
+        if io::stderr().is_terminal() {
+            return Ok((code(command.status().map_err(broken)?), Vec::new()));
+        }
+        let mut child = command.stderr(Stdio::piped()).spawn().map_err(broken)?;
+        let mut complaint = Vec::new();
+        if let Some(mut errors) = child.stderr.take() {
+            errors.read_to_end(&mut complaint).map_err(broken)?;
+        }
+        Ok((code(child.wait().map_err(broken)?), complaint))
     }
 
     /// What `command` prints; an error carries what it complains of.
@@ -104,7 +143,7 @@ impl Git {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(broken)?;
         let (to, from, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (taken, complaint) = std::thread::scope(|scope| {
+        let (taken, complaint) = thread::scope(|scope| {
             scope.spawn(move || {
                 // It may end before it has read everything.
                 let _ended = to.map(|mut to| to.write_all(input));
@@ -131,8 +170,14 @@ impl Git {
     }
 }
 
+/// Whether git complains that another one has the index.
+pub(super) fn index_is_taken(complaint: &[u8]) -> bool {
+    let complaint = String::from_utf8_lossy(complaint);
+    complaint.contains("index.lock")
+}
+
 /// The exit code of a process, as a shell tells it.
-pub(super) fn code(status: ExitStatus) -> u8 {
+fn code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }

@@ -54,6 +54,8 @@ struct Found {
     path: Vec<u8>,
     tracked: bool,
     staged: bool,
+    /// Whether it is now something else than what is staged.
+    beyond: bool,
     matched: bool,
     named: bool,
     /// The content in the last commit, as git names it.
@@ -291,6 +293,11 @@ impl Survey {
         below.as_os_str().as_bytes().to_vec()
     }
 
+    /// Whether a file below the work tree is staged, and has changed since.
+    pub(super) fn is_half_staged(&self, path: &[u8]) -> bool {
+        self.files.iter().any(|file| file.path == path && file.staged && file.beyond)
+    }
+
     /// Paths below the work tree, those that the patterns do not match first.
     pub(super) fn split_matched(&self, paths: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         let matched =
@@ -328,30 +335,45 @@ struct Ground {
 impl Ground {
     /// Asks git; nothing if there is no work tree.
     fn find(git: &Git, globals: &[String], root: &Path) -> Result<Option<Self>, Failure> {
-        let mut command = git.command();
-        command.args(globals).args(["rev-parse", "--absolute-git-dir", "--git-common-dir"]);
-        command.args(["--show-toplevel", "--show-prefix"]);
-        let Ok(printed) = git.output(&mut command) else { return Ok(None) };
-        let mut lines = printed.split(|byte| *byte == b'\n').map(path_of);
-        let mut next = || lines.next().unwrap_or_default();
-        let (git_dir, common, top, prefix) = (next(), next(), next(), next());
+        let ask = |questions: &[&str]| {
+            let mut command = git.command();
+            command.args(globals).arg("rev-parse").args(questions);
+            let printed = git.output(&mut command).ok()?;
+            Some(printed.split(|byte| *byte == b'\n').map(path_of).collect::<Vec<_>>())
+        };
         let real = |path: &Path| {
             fs::canonicalize(path).map_err(|error| {
-                Failure::new(FailureKind::Failed, format!("{} is gone", path.display()))
-                    .cause(error)
+                let message = format!("{} is gone", path.display());
+                Failure::new(FailureKind::Failed, message).cause(error)
             })
         };
-        let (git_dir, top) = (real(&git_dir)?, real(&top)?);
-        // It may be told relative to where git stands, which then is not below the work tree.
+        let questions =
+            ["--absolute-git-dir", "--git-common-dir", "--show-toplevel", "--show-prefix"];
+        let Some(answers) = ask(&questions) else {
+            // Without a work tree, but perhaps in the repository of one that is shared.
+            let Some(answers) = ask(&questions[..1]) else { return Ok(None) };
+            let git_dir = real(&answers[0])?;
+            let crossed = git_dir.starts_with(root) && git_dir.ends_with(".git");
+            let ground = || Self {
+                top: root.to_owned(),
+                prefix: PathBuf::new(),
+                git_dir,
+                tree: Tree::Crossed,
+            };
+            return Ok(crossed.then(ground));
+        };
+        let [git_dir, common, top, prefix, ..] = &answers[..] else { return Ok(None) };
+        let (git_dir, top) = (real(git_dir)?, real(top)?);
+        // In the main work tree it may be told relative to where git stands.
         let linked =
-            !common.is_relative() && fs::canonicalize(&common).ok() != Some(git_dir.clone());
+            common.is_absolute() && fs::canonicalize(common).ok().as_ref() != Some(&git_dir);
         let shares = |path: &Path| path.starts_with(root) || root.starts_with(path);
         let tree = match (shares(&top), git_dir.starts_with(root) && !linked) {
             (true, _) => Tree::Shared,
             (false, true) => Tree::Crossed,
             (false, false) => Tree::Elsewhere,
         };
-        Ok(Some(Self { top, prefix, git_dir, tree }))
+        Ok(Some(Self { top, prefix: prefix.clone(), git_dir, tree }))
     }
 }
 
@@ -363,6 +385,7 @@ fn path_of(bytes: &[u8]) -> PathBuf {
 fn found(row: &[u8]) -> Option<Found> {
     let mut fields = row.splitn(2, |byte| *byte == b' ');
     let (kind, rest) = (fields.next()?, fields.next()?);
+    let mut beyond = false;
     let (tracked, staged, head, path) = match kind {
         b"1" => {
             let fields: Vec<&[u8]> = rest.splitn(8, |byte| *byte == b' ').collect();
@@ -372,6 +395,7 @@ fn found(row: &[u8]) -> Option<Found> {
                 b"100644" | b"100755" => Head::Object(String::from_utf8_lossy(object).into_owned()),
                 _ => Head::Unclear,
             };
+            beyond = state.get(1) != Some(&b'.');
             (true, state.first() != Some(&b'.'), head, path)
         }
         b"u" => (true, true, Head::Unclear, rest.splitn(10, |byte| *byte == b' ').nth(9)?),
@@ -380,7 +404,7 @@ fn found(row: &[u8]) -> Option<Found> {
     };
     let path = path.strip_suffix(b"/").unwrap_or(path).to_vec();
     let (matched, named) = (true, false);
-    Some(Found { path, tracked, staged, matched, named, head, question: None })
+    Some(Found { path, tracked, staged, beyond, matched, named, head, question: None })
 }
 
 /// The next object that `cat-file --batch` prints.
