@@ -102,3 +102,108 @@ fn narrowed(text: &str) -> String {
     );
     text.chars().take(super::words::LETTERS).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::{Asker, Dirty, Known, OthersLease, Party, Tree};
+    use super::*;
+
+    fn scene() -> Scene {
+        let file = |path: &str, last: Party| Dirty {
+            path: path.as_bytes().to_vec(),
+            tracked: true,
+            staged: true,
+            matched: false,
+            named: false,
+            known: Known {
+                others: match &last {
+                    Party::Own => Vec::new(),
+                    Party::Other(name) => vec![name.clone()],
+                },
+                last: Some(last),
+                complete: true,
+                leased: None,
+            },
+        };
+        Scene {
+            asker: Asker::Agent,
+            tree: Tree::Shared,
+            dirty: vec![
+                file("src/a.rs", Party::Own),
+                file("src/b.rs", Party::Other("green".to_owned())),
+            ],
+            amended: Vec::new(),
+            leases: Vec::new(),
+            unfinished: false,
+            other_index: false,
+        }
+    }
+
+    fn passes(line: &str, scene: &Scene) -> bool {
+        let bytes: Vec<u8> =
+            line.split(' ').flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect();
+        match at_the_door(&bytes, scene) {
+            Passage::Allow => true,
+            Passage::Refuse(text) => {
+                assert!(text.starts_with("NOT RUN (") && text.chars().count() <= 700, "{text}");
+                assert!(text.contains("Now, best first: 1)"), "{text}");
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn another_git_is_held_to_the_same_rules_and_libraries_may_stage() {
+        let scene = scene();
+        for line in [
+            "/usr/bin/git status",
+            "git add src/a.rs",
+            "git commit -m x src/a.rs",
+            "git checkout -- a.rs",
+            "git update-index --refresh",
+            "cargo build",
+            "node x.js reset --hard",
+            "gitk",
+            "",
+            "/usr/lib/git-core/git-status",
+        ] {
+            assert!(passes(line, &scene), "{line}");
+        }
+        for line in [
+            "/usr/bin/git stash",
+            "git -C .. reset --hard",
+            "git checkout -- .",
+            "git checkout -- src",
+            "git checkout -- b.rs",
+            "git checkout -- ../src/b.rs",
+            "git checkout -- *.rs",
+            "git rm -f /w/src/b.rs",
+            "git mv a.rs b.rs",
+            "git add -A",
+            "git commit -am x",
+            "git commit -m x",
+            "git unheard-of",
+            "/usr/lib/git-core/git-reset --hard",
+            "git-checkout -- b.rs",
+        ] {
+            assert!(!passes(line, &scene), "{line}");
+        }
+        let own = Scene { dirty: scene.dirty[..1].to_vec(), ..scene };
+        for line in ["git stash", "git add -A", "git commit -am x", "git unheard-of"] {
+            assert!(passes(line, &own), "{line}");
+        }
+        let held = OthersLease { path: "src/**/*.c".to_owned(), owner: "green".to_owned() };
+        let held = Scene { leases: vec![held], ..own };
+        assert!(!passes("git checkout -- src", &held));
+        assert!(!passes("git checkout -- src/x/y.c", &held));
+        assert!(passes("git checkout -- doc", &held));
+    }
+
+    #[test]
+    fn who_was_not_narrowed_is_told_whose_files_they_are() {
+        let Passage::Refuse(text) = at_the_door(b"git\0commit\0-am\0x\0", &scene()) else {
+            panic!()
+        };
+        assert!(text.contains("At stake: src/b.rs (green)."), "{text}");
+    }
+}

@@ -564,3 +564,228 @@ fn update_index(args: &[String]) -> Deed {
 fn behind_verb(args: &[String]) -> Option<String> {
     args.iter().filter(|arg| !arg.starts_with('-')).nth(1).cloned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the command line does, in a word or two.
+    fn told(line: &str) -> String {
+        let words: Vec<String> = line.split_ascii_whitespace().map(str::to_owned).collect();
+        match Line::parse(&words).deed {
+            Deed::Reads => "reads".to_owned(),
+            Deed::ChangesRefs => "refs".to_owned(),
+            Deed::ChangesTree(Reach::Everything) => "tree".to_owned(),
+            Deed::ChangesTree(Reach::Untracked) => "tree, untracked".to_owned(),
+            Deed::NeedsPerson(_) => "person".to_owned(),
+            Deed::Unknown => "unknown".to_owned(),
+            Deed::WritesFile(file) => format!("writes {file}"),
+            Deed::ChangesPaths(Paths { patterns, target: None }) => {
+                format!("paths {}", patterns.join(" "))
+            }
+            Deed::ChangesPaths(Paths { patterns, target: Some(target) }) => {
+                format!("paths {} > {target}", patterns.join(" "))
+            }
+            Deed::Stages(Stages { way, scope, options }) => {
+                let scope = match scope {
+                    Scope::All => "all".to_owned(),
+                    Scope::Tracked => "tracked".to_owned(),
+                    Scope::Matching(patterns) => patterns.join(" "),
+                    Scope::TrackedMatching(patterns) => format!("tracked {}", patterns.join(" ")),
+                };
+                let way = if way == Way::In { "in" } else { "out" };
+                format!("{way} {scope} [{}]", options.join(" "))
+            }
+            Deed::Commits(Commits { what, amend, options }) => {
+                let what = match what {
+                    Content::Staged => "staged".to_owned(),
+                    Content::Tracked => "tracked".to_owned(),
+                    Content::Only(patterns) => format!("only {}", patterns.join(" ")),
+                    Content::Also(patterns) => format!("also {}", patterns.join(" ")),
+                };
+                let amend = if amend { " amend" } else { "" };
+                format!("commits {what}{amend} [{}]", options.join(" "))
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(table: &[(&str, &str)]) {
+        for (line, expected) in table {
+            assert_eq!(told(line), *expected, "git {line}");
+        }
+    }
+
+    #[test]
+    fn reading_is_told_from_writing() {
+        check(&[
+            ("", "reads"),
+            ("--version", "reads"),
+            ("-C sub --no-pager -c a.b=c status -s", "reads"),
+            ("--git-dir=x --work-tree y log", "reads"),
+            ("--git-dir", "reads"),
+            ("reset --help", "reads"),
+            ("reset -h", "reads"),
+            ("reset -h --hard", "unknown"),
+            ("diff --stat HEAD~1 -- src", "reads"),
+            ("diff --output=src/a.rs", "writes src/a.rs"),
+            ("log --output src/a.rs", "writes src/a.rs"),
+            ("diff --output-indicator-new=x", "reads"),
+            ("diff --outp=src/a.rs", "unknown"),
+            ("diff -- --output=x", "reads"),
+            ("archive -o a.tar HEAD", "writes a.tar"),
+            ("archive -oa.tar HEAD", "writes a.tar"),
+            ("archive HEAD", "reads"),
+            ("bundle create x.bundle HEAD", "writes x.bundle"),
+            ("config --get user.name", "reads"),
+            ("config user.name x", "refs"),
+            ("config --file .gitmodules a b", "writes .gitmodules"),
+            ("fetch", "refs"),
+            ("push origin main", "refs"),
+            ("branch -D x", "refs"),
+            ("tag v1", "refs"),
+            ("symbolic-ref HEAD", "reads"),
+            ("symbolic-ref HEAD refs/heads/x", "tree"),
+            ("symbolic-ref -d HEAD", "tree"),
+            ("reflog", "reads"),
+            ("reflog expire --all", "person"),
+            ("gc --prune=now", "person"),
+            ("gc", "refs"),
+            ("worktree add ../x", "refs"),
+            ("worktree remove --force x", "person"),
+            ("submodule status", "reads"),
+            ("submodule foreach rm", "tree"),
+            ("apply --check x.patch", "reads"),
+            ("apply --stat --apply x.patch", "tree"),
+            ("update-index --refresh", "reads"),
+            ("update-index --skip-worktree x", "unknown"),
+            ("bisect log", "reads"),
+        ]);
+    }
+
+    #[test]
+    fn staging_says_which_files() {
+        check(&[
+            ("add .", "in . []"),
+            ("add -A", "in all []"),
+            ("add -Av", "in all [-v]"),
+            ("add -A src", "in src []"),
+            ("add -u", "in tracked []"),
+            ("add -u src", "in tracked src []"),
+            ("add -f -- -A", "in -A [-f]"),
+            ("add", "reads"),
+            ("add -n .", "reads"),
+            ("add -p", "in tracked [-p]"),
+            ("add -i", "unknown"),
+            ("add --pathspec-from-file=x", "unknown"),
+            ("stage x", "in x []"),
+            ("reset", "out tracked []"),
+            ("reset -q HEAD", "out tracked []"),
+            ("reset HEAD a b", "out tracked a b []"),
+            ("reset -- a", "out tracked a []"),
+            ("reset ./a", "out tracked ./a []"),
+            ("reset HEAD~1", "refs"),
+            ("reset --soft HEAD~1", "refs"),
+            ("restore --staged a", "out tracked a []"),
+            ("restore -S .", "out tracked . []"),
+            ("restore -S -s HEAD~3 .", "unknown"),
+        ]);
+    }
+
+    #[test]
+    fn commits_say_what_goes_into_them() {
+        check(&[
+            ("commit", "commits staged []"),
+            ("commit -m words", "commits staged [-m words]"),
+            ("commit -am words", "commits tracked [-m words]"),
+            ("commit -qamwords", "commits tracked [-q -mwords]"),
+            ("commit --al --me words", "unknown"),
+            ("commit --all --message words", "commits tracked [--message words]"),
+            ("commit -m w a b", "commits only a b [-m w]"),
+            ("commit -o a -m w", "commits only a [-m w]"),
+            ("commit -m w -- -a", "commits only -a [-m w]"),
+            ("commit -i a -m w", "commits also a [-m w]"),
+            ("commit -a b", "unknown"),
+            ("commit --amend --no-edit", "commits staged amend [--amend --no-edit]"),
+            ("commit -Skey -s", "commits staged [-Skey -s]"),
+            ("commit --dry-run", "reads"),
+            ("commit -p", "unknown"),
+            ("commit --pathspec-from-file x", "unknown"),
+            ("commit --new-option", "unknown"),
+        ]);
+    }
+
+    #[test]
+    fn changes_of_files_name_them_or_count_as_all() {
+        check(&[
+            ("checkout -- a b", "paths a b"),
+            ("checkout HEAD~2 -- a", "paths a"),
+            ("checkout .", "paths ."),
+            ("checkout ./a", "paths ./a"),
+            ("checkout a b", "paths a b"),
+            ("checkout a", "tree"),
+            ("checkout -f", "tree"),
+            ("checkout --", "tree"),
+            ("checkout -b x", "tree"),
+            ("checkout -bx", "tree"),
+            ("checkout --det", "tree"),
+            ("checkout x y -- z", "tree"),
+            ("checkout --pathspec-from-file=x", "unknown"),
+            ("restore a", "paths a"),
+            ("restore -SW a", "paths a"),
+            ("restore --sou=HEAD .", "paths ."),
+            ("rm -r --cached a", "paths a"),
+            ("rm -n a", "reads"),
+            ("mv a b c", "paths a b > c"),
+            ("clean -fd", "tree, untracked"),
+            ("clean -fd src", "paths src"),
+            ("clean -fdx", "person"),
+            ("clean -n", "reads"),
+            ("stash", "tree"),
+            ("stash -u", "tree"),
+            ("stash -a", "person"),
+            ("stash push -- a", "paths a"),
+            ("stash -- a", "paths a"),
+            ("stash pop", "tree"),
+            ("stash list", "reads"),
+            ("stash clear", "person"),
+            ("stash whatever", "unknown"),
+            ("reset --hard", "tree"),
+            ("reset --h", "tree"),
+            ("reset --har HEAD~1", "tree"),
+            ("reset --keep x", "tree"),
+            ("switch x", "tree"),
+            ("pull", "tree"),
+            ("rebase -i x", "tree"),
+            ("merge x", "tree"),
+            ("cherry-pick x", "tree"),
+            ("read-tree HEAD", "tree"),
+        ]);
+    }
+
+    #[test]
+    fn what_is_not_known_or_means_to_deceive_counts_as_the_worst() {
+        check(&[
+            ("st", "unknown"),
+            ("-c alias.x='!rm -rf .' x", "unknown"),
+            ("--config-env=alias.x=Y x", "unknown"),
+            ("--exec-path=/tmp status", "unknown"),
+            ("--exec-path", "reads"),
+            ("--new-global status", "unknown"),
+            ("-Csub status", "unknown"),
+            ("-c status reset --hard", "tree"),
+            ("-C status reset --hard", "tree"),
+            ("--git-dir status reset --hard", "tree"),
+            ("whatchanged", "unknown"),
+            ("difftool", "unknown"),
+            ("lfs pull", "unknown"),
+            ("rerere", "unknown"),
+            ("Status", "unknown"),
+            ("./status", "unknown"),
+        ]);
+        // A word of two words is one word.
+        let words =
+            ["-c".to_owned(), "a status".to_owned(), "reset".to_owned(), "--hard".to_owned()];
+        assert_eq!(Line::parse(&words).deed, Deed::ChangesTree(Reach::Everything));
+    }
+}

@@ -262,3 +262,192 @@ fn none_own(line: &Line, others: &[&Dirty]) -> String {
     );
     told(&head, &items, &tail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::OthersLease;
+    use super::*;
+
+    /// `path state owner`: state of `s` staged, `u` untracked, `m` matched, `n` named; owner of
+    /// `me`, `green`, `me+green`, `me?` (and somebody unknown), `me!green` (held by), `?`.
+    fn file(row: &str) -> Dirty {
+        let words: Vec<&str> = row.split(' ').collect();
+        let [path, state, owner] = words[..] else { panic!("{row}") };
+        let (owner, leased) = match owner.split_once('!') {
+            Some((owner, holder)) => (owner, Some(holder.to_owned())),
+            None => (owner, None),
+        };
+        let complete = !owner.ends_with('?');
+        let names: Vec<&str> =
+            owner.trim_end_matches('?').split('+').filter(|name| !name.is_empty()).collect();
+        let last = names.first().map(|name| match *name {
+            "me" => Party::Own,
+            other => Party::Other(other.to_owned()),
+        });
+        let others = names.iter().filter(|name| **name != "me").map(|name| (*name).to_owned());
+        Dirty {
+            path: path.as_bytes().to_vec(),
+            tracked: !state.contains('u'),
+            staged: state.contains('s'),
+            matched: state.contains('m') || state.contains('n'),
+            named: state.contains('n'),
+            known: Known { last, others: others.collect(), complete, leased },
+        }
+    }
+
+    fn scene(rows: &[&str]) -> Scene {
+        Scene {
+            asker: Asker::Agent,
+            tree: Tree::Shared,
+            dirty: rows.iter().map(|row| file(row)).collect(),
+            amended: Vec::new(),
+            leases: Vec::new(),
+            unfinished: false,
+            other_index: false,
+        }
+    }
+
+    fn line(line: &str) -> Line {
+        Line::parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    /// The decision in short: the files that go along, and whether others are left out.
+    fn short(decision: Decision) -> String {
+        match decision {
+            Decision::Run => "run".to_owned(),
+            Decision::Narrow { paths, left_out } => {
+                let paths: Vec<_> =
+                    paths.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+                let rest = left_out.map_or("", |_| " (others left out)");
+                format!("only {}{rest}", paths.join(" "))
+            }
+            Decision::Refuse(text) => {
+                assert!(text.chars().count() <= 700, "{text}");
+                assert!(text.contains("Now, best first: 1)"), "{text}");
+                assert!(text.contains("the person"), "{text}");
+                let why = text.strip_prefix("NOT RUN (").and_then(|rest| rest.split_once(')'));
+                format!("no: {}", why.unwrap().0)
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(words: &str, rows: &[&str], expected: &str) {
+        assert_eq!(short(decide(&line(words), &scene(rows))), expected, "{words} with {rows:?}");
+    }
+
+    #[test]
+    fn the_whole_tree_may_change_when_nobody_else_has_work_in_it() {
+        for words in ["reset --hard", "switch x", "stash", "merge x", "whatever"] {
+            check(words, &[], "run");
+            check(words, &["a m me", "n um me"], "run");
+            for row in
+                ["a m green", "a m me+green", "a m green+me", "a m me?", "a m ?", "n u green"]
+            {
+                check(words, &["b m me", row], "no: others' work");
+            }
+            check(words, &["a m me!green"], "no: others' work");
+        }
+        check("clean -fd", &["a m green"], "run");
+        check("clean -fd", &["n u green"], "no: others' work");
+        check("stash drop", &[], "no: needs the person");
+        check("status", &["a m green"], "run");
+        check("fetch", &["a m green"], "run");
+    }
+
+    #[test]
+    fn paths_are_changed_all_or_none() {
+        for words in ["checkout -- x", "rm x", "mv x y", "restore x", "diff --output=x"] {
+            check(words, &["a m me", "b - green", "c - ?"], "run");
+            check(words, &["a m me", "b m green"], "no: others' work");
+            check(words, &["a n me?"], "no: others' work");
+            check(words, &["a n ?"], "no: others' work");
+        }
+        let mut held = scene(&[]);
+        held.leases.push(OthersLease { path: "src/".to_owned(), owner: "green".to_owned() });
+        assert_eq!(short(decide(&line("rm x"), &held)), "no: others' work");
+        assert_eq!(short(decide(&line("switch x"), &held)), "no: others' work");
+        assert_eq!(short(decide(&line("commit -am x"), &held)), "only ");
+    }
+
+    #[test]
+    fn staging_takes_the_own_files() {
+        check("add .", &["a m me", "n um me"], "run");
+        check("add .", &["a m me", "b m green", "c m ?"], "only a (others left out)");
+        check("add .", &["b m green"], "no: nothing of yours");
+        check("add .", &["c m ?"], "no: nothing of yours");
+        check("add c", &["c n ?"], "run");
+        check("add b", &["b n green"], "no: nothing of yours");
+        check("add .", &["a m me+green", "b m green+me"], "only a (others left out)");
+        check("add .", &["a m me!green", "c m me"], "only c (others left out)");
+        check("add -u", &["a m me", "n um green"], "run");
+        check("add .", &[], "run");
+        check("reset", &["a ms me", "b m green"], "run");
+        check("reset", &["a ms me", "b ms green"], "only a (others left out)");
+    }
+
+    #[test]
+    fn commits_take_the_own_files() {
+        check("commit", &["a s me", "b s green", "c - me"], "only a (others left out)");
+        check("commit", &["a s me"], "only a");
+        check("commit", &["b s green"], "no: nothing of yours");
+        check("commit", &["b - green"], "only ");
+        check("commit -a", &["a - me", "b - green", "n u me"], "only a (others left out)");
+        check("commit x", &["a m me", "b - green", "d s me"], "only a");
+        check("commit -i x", &["a m me", "d s me", "b s green"], "only a d (others left out)");
+        check("commit c", &["c n ?"], "only c");
+        check("commit -a", &["c - ?"], "no: nothing of yours");
+        check("commit --amend", &["b s green"], "only  (others left out)");
+        let mut last = scene(&["a s me"]);
+        last.amended.push((b"a".to_vec(), file("a - me").known));
+        assert_eq!(short(decide(&line("commit --amend"), &last)), "only a");
+        last.amended.push((b"b".to_vec(), file("b - green").known));
+        assert_eq!(short(decide(&line("commit --amend"), &last)), "no: others' commit");
+        assert_eq!(short(decide(&line("commit"), &last)), "only a");
+        let mut merge = scene(&["a s me", "c s ?"]);
+        merge.unfinished = true;
+        assert_eq!(short(decide(&line("commit"), &merge)), "run");
+        merge.dirty.push(file("b s green"));
+        assert_eq!(short(decide(&line("commit"), &merge)), "no: others' work");
+    }
+
+    #[test]
+    fn another_index_or_tree_is_not_understood_and_the_person_may_everything() {
+        let rows = ["b m green"];
+        for words in ["commit -am x", "reset --hard", "checkout -- b", "whatever"] {
+            let mut other = scene(&rows);
+            other.other_index = true;
+            assert_eq!(short(decide(&line(words), &other)), "no: unclear", "{words}");
+            let crossed = Scene { tree: Tree::Crossed, ..scene(&[]) };
+            assert_eq!(short(decide(&line(words), &crossed)), "no: unclear", "{words}");
+            let elsewhere = Scene { tree: Tree::Elsewhere, ..scene(&rows) };
+            assert_eq!(decide(&line(words), &elsewhere), Decision::Run, "{words}");
+            let person = Scene { asker: Asker::Person, ..other };
+            assert_eq!(decide(&line(words), &person), Decision::Run, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_as_many_files_as_fit_and_what_to_do() {
+        let rows: Vec<String> =
+            (0..80).map(|n| format!("some/long/folder/of/a/project/file-{n}.rs m green")).collect();
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        let Decision::Refuse(text) = decide(&line("stash"), &scene(&rows)) else { panic!() };
+        assert!((500..=700).contains(&text.chars().count()), "{text}");
+        assert!(text.contains(" more."), "{text}");
+        let few = decide(&line("reset --hard"), &scene(&["a.rs m green", "b.rs m ?", "c m me"]));
+        let expected = "NOT RUN (others' work): `git reset` may change any file, and others have \
+            uncommitted work in this tree. Nothing was touched. At stake: a.rs (green), b.rs (not \
+            known whose).\nNow, best first: 1) undo your own files by name: `git checkout -- \
+            FILE`; 2) ask these owners with send_message to commit, then try again; 3) ask the \
+            person, who can run it.\nAnother git, a copy or a script is no way round: others lose \
+            work.";
+        assert_eq!(few, Decision::Refuse(expected.to_owned()));
+        let odd = decide(&line("stash"), &scene(&["a\u{1b}[2J\nb m green"]));
+        let Decision::Refuse(text) = odd else { panic!() };
+        assert!(text.contains("a?[2J?b (green)"), "{text}");
+        let long = "x".repeat(3000);
+        let text = not_asked(&line(&long), &long);
+        assert!(text.chars().count() <= 700);
+    }
+}
