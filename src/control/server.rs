@@ -388,6 +388,13 @@ mod tests {
             let reply = client.request(allowed.clone()).await;
             assert!(reply.is_ok(), "{allowed:?} {reply:?}");
         }
+        // What is asked for git is asked as the agent that it is, whatever is said.
+        for claimed in [None, Some(AgentId(7))] {
+            let asked = Command::GitFacts { agent: claimed, files: Vec::new() };
+            client.request(asked).await.expect("an answer");
+            let meant = Command::GitFacts { agent: Some(agent), files: Vec::new() };
+            assert_eq!(engine.heard().last(), Some(&meant));
+        }
         let refused = [
             call("red"),
             call("user"),

@@ -267,14 +267,14 @@ fn deed(verb: &str, args: &[String]) -> Deed {
     }
     let first = args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
     let parsed = match verb {
-        "add" | "stage" => ADD.parse(args).map(add),
-        "commit" => COMMIT.parse(args).map(commit),
-        "checkout" => CHECKOUT.parse(args).map(checkout),
-        "restore" => RESTORE.parse(args).map(restore),
-        "reset" => RESET.parse(args).map(reset),
-        "rm" => REMOVE.parse(args).map(remove),
-        "mv" => MOVE.parse(args).map(moved),
-        "clean" => CLEAN.parse(args).map(clean),
+        "add" | "stage" => ADD.parse(args).as_ref().map(add),
+        "commit" => COMMIT.parse(args).as_ref().map(commit),
+        "checkout" => CHECKOUT.parse(args).as_ref().map(checkout),
+        "restore" => RESTORE.parse(args).as_ref().map(restore),
+        "reset" => RESET.parse(args).as_ref().map(reset),
+        "rm" => REMOVE.parse(args).as_ref().map(remove),
+        "mv" => MOVE.parse(args).as_ref().map(moved),
+        "clean" => CLEAN.parse(args).as_ref().map(clean),
         "stash" => Some(stash(args)),
         "archive" => Some(output_as(args, &["-o", "--output"])),
         "config" => Some(config(args)),
@@ -355,7 +355,7 @@ fn tree(verb: &str, args: &[String]) -> Deed {
     if reads { Deed::Reads } else { Deed::ChangesTree(Reach::Everything) }
 }
 
-fn add(parsed: Parsed) -> Deed {
+fn add(parsed: &Parsed) -> Deed {
     if parsed.has(&["dry-run", "refresh"]) {
         return Deed::Reads;
     }
@@ -377,7 +377,7 @@ fn add(parsed: Parsed) -> Deed {
     Deed::Stages(Stages { way: Way::In, scope, options })
 }
 
-fn commit(parsed: Parsed) -> Deed {
+fn commit(parsed: &Parsed) -> Deed {
     if parsed.has(&["dry-run", "short", "porcelain", "long", "null"]) {
         return Deed::Reads;
     }
@@ -397,14 +397,16 @@ fn commit(parsed: Parsed) -> Deed {
     Deed::Commits(Commits { what, amend: parsed.has(&["amend"]), options })
 }
 
-fn checkout(parsed: Parsed) -> Deed {
+fn checkout(parsed: &Parsed) -> Deed {
     let whole = Deed::ChangesTree(Reach::Everything);
     let branches = ["b", "B", "orphan", "detach", "track", "l", "recurse-submodules"];
     if parsed.has(&branches) {
         return whole;
     }
-    match (parsed.behind, parsed.words.as_slice()) {
-        (Some(files), [] | [_]) if !files.is_empty() => Deed::ChangesPaths(Paths::matching(files)),
+    match (&parsed.behind, parsed.words.as_slice()) {
+        (Some(files), [] | [_]) if !files.is_empty() => {
+            Deed::ChangesPaths(Paths::matching(files.clone()))
+        }
         (None, [only]) if !may_be_revision(only) => {
             Deed::ChangesPaths(Paths::matching(vec![only.clone()]))
         }
@@ -419,7 +421,7 @@ fn may_be_revision(word: &str) -> bool {
     !(word.starts_with(['.', '/', ':']) || word.ends_with('/') || word.contains(['*', '?', '[']))
 }
 
-fn restore(parsed: Parsed) -> Deed {
+fn restore(parsed: &Parsed) -> Deed {
     let words = parsed.all_words();
     if parsed.has(&["recurse-submodules"]) {
         return Deed::ChangesTree(Reach::Everything);
@@ -434,7 +436,7 @@ fn restore(parsed: Parsed) -> Deed {
     Deed::ChangesPaths(Paths::matching(words))
 }
 
-fn reset(parsed: Parsed) -> Deed {
+fn reset(parsed: &Parsed) -> Deed {
     if parsed.has(&["hard", "merge", "keep", "recurse-submodules"]) {
         return Deed::ChangesTree(Reach::Everything);
     }
@@ -445,8 +447,8 @@ fn reset(parsed: Parsed) -> Deed {
         return Deed::Unknown;
     }
     let out = |scope| Deed::Stages(Stages { way: Way::Out, scope, options: Vec::new() });
-    match (parsed.behind, parsed.words.as_slice()) {
-        (Some(files), _) if !files.is_empty() => out(Scope::TrackedMatching(files)),
+    match (&parsed.behind, parsed.words.as_slice()) {
+        (Some(files), _) if !files.is_empty() => out(Scope::TrackedMatching(files.clone())),
         (_, []) => out(Scope::Tracked),
         (_, [only]) if only == "HEAD" || only == "@" => out(Scope::Tracked),
         (None, [only]) if !may_be_revision(only) => out(Scope::TrackedMatching(vec![only.clone()])),
@@ -456,14 +458,14 @@ fn reset(parsed: Parsed) -> Deed {
     }
 }
 
-fn remove(parsed: Parsed) -> Deed {
+fn remove(parsed: &Parsed) -> Deed {
     if parsed.has(&["dry-run"]) {
         return Deed::Reads;
     }
     Deed::ChangesPaths(Paths::matching(parsed.all_words()))
 }
 
-fn moved(parsed: Parsed) -> Deed {
+fn moved(parsed: &Parsed) -> Deed {
     if parsed.has(&["dry-run"]) {
         return Deed::Reads;
     }
@@ -472,7 +474,7 @@ fn moved(parsed: Parsed) -> Deed {
     Deed::ChangesPaths(Paths { patterns: words, target })
 }
 
-fn clean(parsed: Parsed) -> Deed {
+fn clean(parsed: &Parsed) -> Deed {
     if parsed.has(&["dry-run"]) {
         return Deed::Reads;
     }
@@ -518,10 +520,8 @@ fn config(args: &[String]) -> Deed {
     if args.iter().any(asks) || matches!(first, "get" | "list") {
         return Deed::Reads;
     }
-    match output_as(args, &["-f", "--file"]) {
-        Deed::Reads => Deed::ChangesRefs,
-        file => file,
-    }
+    let file = output_as(args, &["-f", "--file"]);
+    if file == Deed::Reads { Deed::ChangesRefs } else { file }
 }
 
 fn symbolic_ref(args: &[String]) -> Deed {

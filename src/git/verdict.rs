@@ -107,9 +107,10 @@ fn tree(line: &Line, reach: Reach, scene: &Scene) -> Decision {
     if items.is_empty() {
         return Decision::Run;
     }
-    let what = match line.deed {
-        Deed::Unknown => "may change any file (it is not known what it does)",
-        _ => "may change any file",
+    let what = if line.deed == Deed::Unknown {
+        "may change any file (it is not known what it does)"
+    } else {
+        "may change any file"
     };
     let head = format!(
         "NOT RUN (others' work): `{}` {what}, and others have uncommitted work in this tree. \

@@ -140,7 +140,7 @@ impl Survey {
         if let Deed::Commits(commits) = &line.deed
             && commits.amend
         {
-            self.amended = self.last_commit(git)?;
+            self.amended = self.last_commit(git);
         }
         Ok(())
     }
@@ -217,19 +217,18 @@ impl Survey {
     }
 
     /// The files of the last commit.
-    fn last_commit(&self, git: &Git) -> Result<Vec<(Vec<u8>, Option<FileQuestion>)>, Failure> {
+    fn last_commit(&self, git: &Git) -> Vec<(Vec<u8>, Option<FileQuestion>)> {
         let mut command = self.ask(git);
         command.args(["diff-tree", "--no-commit-id", "--name-only", "--root", "-r", "-z"]);
         // Without a commit there is nothing to amend, and git says so.
-        let Ok(rows) = git.output(command.arg("HEAD")) else { return Ok(Vec::new()) };
+        let Ok(rows) = git.output(command.arg("HEAD")) else { return Vec::new() };
         let all = rows.split(|byte| *byte == 0).filter(|path| !path.is_empty());
-        Ok(all
-            .map(|path| {
-                let full = self.top.join(OsStr::from_bytes(path));
-                let asked = question(&self.root, &full, Content::Unknown, Content::Unknown);
-                (path.to_vec(), asked)
-            })
-            .collect())
+        all.map(|path| {
+            let full = self.top.join(OsStr::from_bytes(path));
+            let asked = question(&self.root, &full, Content::Unknown, Content::Unknown);
+            (path.to_vec(), asked)
+        })
+        .collect()
     }
 
     /// What the engine is to be asked.

@@ -12,7 +12,7 @@ use crate::model::path::Hash;
 
 impl State {
     /// What is known about these files, for an agent or the person.
-    pub(super) fn git_facts(
+    pub(in crate::engine) fn git_facts(
         &self,
         agent: Option<AgentId>,
         files: &[FileQuestion],

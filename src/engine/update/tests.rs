@@ -6,6 +6,7 @@
 mod asks;
 mod commands;
 mod ends;
+mod git;
 mod lives;
 mod resume;
 mod sessions;
