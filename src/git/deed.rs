@@ -30,6 +30,8 @@ pub enum Reach {
     Everything,
     /// Files that git does not track.
     Untracked,
+    /// What a merge or the like has changed that is to be ended or taken back.
+    Begun,
 }
 
 /// A change of the index.

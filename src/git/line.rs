@@ -344,15 +344,19 @@ fn output_as(args: &[String], names: &[&str]) -> Deed {
 }
 
 fn tree(verb: &str, args: &[String]) -> Deed {
-    let reads = match verb {
-        "bisect" => {
-            matches!(args, [first, ..] if matches!(first.as_str(), "log" | "terms" | "view" | "visualize"))
-        }
-        "rebase" => matches!(args, [only] if only == "--show-current-patch"),
-        "am" => matches!(args, [only] if only.starts_with("--show-current-patch")),
-        _ => false,
-    };
-    if reads { Deed::Reads } else { Deed::ChangesTree(Reach::Everything) }
+    const BEGIN: &[&str] = &["merge", "rebase", "cherry-pick", "revert", "am"];
+    const END: &[&str] = &["--abort", "--continue", "--skip", "--quit"];
+    const BISECT: &[&str] = &["log", "terms", "view", "visualize"];
+    let first = args.first().map_or("", String::as_str);
+    let alone = args.len() == 1;
+    if BEGIN.contains(&verb) && alone && END.contains(&first) {
+        return Deed::ChangesTree(Reach::Begun);
+    }
+    let shows = alone && first.starts_with("--show-current-patch");
+    if shows || (verb == "bisect" && BISECT.contains(&first)) {
+        return Deed::Reads;
+    }
+    Deed::ChangesTree(Reach::Everything)
 }
 
 fn add(parsed: &Parsed) -> Deed {
@@ -577,6 +581,7 @@ mod tests {
             Deed::ChangesRefs => "refs".to_owned(),
             Deed::ChangesTree(Reach::Everything) => "tree".to_owned(),
             Deed::ChangesTree(Reach::Untracked) => "tree, untracked".to_owned(),
+            Deed::ChangesTree(Reach::Begun) => "tree, begun".to_owned(),
             Deed::NeedsPerson(_) => "person".to_owned(),
             Deed::Unknown => "unknown".to_owned(),
             Deed::WritesFile(file) => format!("writes {file}"),
@@ -758,6 +763,9 @@ mod tests {
             ("pull", "tree"),
             ("rebase -i x", "tree"),
             ("merge x", "tree"),
+            ("merge --abort", "tree, begun"),
+            ("rebase --continue", "tree, begun"),
+            ("rebase --continue x", "tree"),
             ("cherry-pick x", "tree"),
             ("read-tree HEAD", "tree"),
         ]);

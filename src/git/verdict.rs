@@ -94,9 +94,11 @@ fn needs_person(line: &Line, why: &str) -> Decision {
 
 /// A verb that may change any file.
 fn tree(line: &Line, reach: Reach, scene: &Scene) -> Decision {
+    // What nobody is known to have changed is what the merge or the like itself has made of it.
     let reached = |file: &&Dirty| match reach {
         Reach::Everything => true,
         Reach::Untracked => !file.tracked,
+        Reach::Begun => !file.known.others.is_empty() || file.known.leased.is_some(),
     };
     let mut items: Vec<String> =
         scene.dirty.iter().filter(reached).filter(|file| file.is_at_stake()).map(dirty).collect();
@@ -351,6 +353,8 @@ mod tests {
         }
         check("clean -fd", &["a m green"], "run");
         check("clean -fd", &["n u green"], "no: others' work");
+        check("merge --abort", &["a sm ?", "b sm me?"], "run");
+        check("merge --abort", &["a sm ?", "b - green"], "no: others' work");
         check("stash drop", &[], "no: needs the person");
         check("status", &["a m green"], "run");
         check("fetch", &["a m green"], "run");

@@ -11,6 +11,9 @@ const PATH_LETTERS: usize = 60;
 /// Not known whose.
 const NOBODY: &str = "not known whose";
 
+/// The agent's own, on top of something that is not.
+const NOT_ALL_OWN: &str = "yours, but not known whose else";
+
 /// A file and who has work in it, for people.
 pub(super) fn item(path: &[u8], known: &Known) -> String {
     let mut names: Vec<&str> = known.others.iter().map(String::as_str).collect();
@@ -25,7 +28,7 @@ pub(super) fn item(path: &[u8], known: &Known) -> String {
         names.push(holder);
     }
     if names.is_empty() {
-        names.push(NOBODY);
+        names.push(if known.last == Some(Party::Own) { NOT_ALL_OWN } else { NOBODY });
     }
     format!("{} ({})", shown(&String::from_utf8_lossy(path)), names.join(", "))
 }

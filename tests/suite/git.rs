@@ -339,3 +339,66 @@ fn the_real_git_runs_in_the_same_environment() {
     let told = bench.run(&["git-shim", "--", "log", "--format=%s"]);
     assert_eq!((told.code, told.stdout.as_str()), (Some(0), "start"), "{told:#?}");
 }
+
+/// A `git` in front of the real one, which runs `before` when a commit is made for the first time.
+fn meddling(git: &GitBench, before: &str) -> String {
+    let folder = git.bench.at_home("meddling");
+    fs::create_dir(&folder).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let real = std::env::split_paths(&path).map(|folder| folder.join("git"));
+    let real = real.into_iter().find(|git| git.is_file()).unwrap();
+    let (real, mark) = (real.display(), folder.join("done"));
+    let mark = mark.display();
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *' -m '*) test -e {mark} || {{ : > {mark}; \
+         (unset GIT_INDEX_FILE; git() {{ {real} \"$@\"; }}; {before}); }};; esac\n\
+         exec {real} \"$@\"\n"
+    );
+    let program = folder.join("git");
+    fs::write(&program, text).unwrap();
+    assert!(Command::new("chmod").arg("+x").arg(&program).status().unwrap().success());
+    // Behind the shim, before the real one.
+    format!("PATH=\"${{PATH%%:*}}:{}:${{PATH#*:}}\"", folder.display())
+}
+
+#[test]
+fn a_commit_of_somebody_else_in_between_is_built_upon_and_not_undone() {
+    for staged in ["git add a.txt", "printf 's\\ny\\nn\\n' | git add -p a.txt >/dev/null"] {
+        let git = GitBench::with(&FILES);
+        let mut blue = git.shell("blue");
+        git.write("blue", "a.txt", "0\na\nby blue\n");
+        git.bench.workspace.write("p.txt", "by the person\n");
+        blue.done(staged);
+        let path = meddling(&git, "git commit -q -F /dev/null --allow-empty-message p.txt");
+        blue.done(&format!("{path} git commit -q -m 'by blue'"));
+        assert_eq!(git.commit("HEAD"), ["by blue", "a.txt"], "{staged}");
+        assert_eq!(git.commit("HEAD~1"), ["p.txt"], "{staged}");
+        let half = if staged.ends_with("a.txt") { "" } else { " M a.txt\n" };
+        assert_eq!(git.git(&["status", "--porcelain"]), half, "{staged}");
+        drop(blue);
+        end(git);
+    }
+}
+
+#[test]
+fn a_merge_that_an_agent_has_begun_can_be_ended_or_taken_back() {
+    let git = GitBench::with(&FILES);
+    let mut blue = git.shell("blue");
+    git.git(&["switch", "-qc", "other"]);
+    git.bench.workspace.write("a.txt", "other\n");
+    git.git(&["commit", "-qam", "other"]);
+    git.git(&["switch", "-q", "main"]);
+    git.bench.workspace.write("a.txt", "main\n");
+    git.git(&["commit", "-qam", "main"]);
+    assert_eq!(blue.run("git merge -q other").code, Some(1));
+    blue.done("git merge --abort");
+    assert_eq!(git.git(&["status", "--porcelain"]), "");
+    assert_eq!(blue.run("git merge -q other").code, Some(1));
+    git.write("green", "b.txt", "b\nby green\n");
+    assert!(blue.refused("git merge --abort").contains("b.txt (green)"));
+    blue.done("echo both > a.txt && git add a.txt && git commit -qm merged");
+    assert_eq!(git.git(&["log", "-1", "--format=%s %p"]).split_whitespace().count(), 3);
+    assert_eq!(git.git(&["status", "--porcelain"]), " M b.txt\n");
+    drop(blue);
+    end(git);
+}
