@@ -311,11 +311,11 @@ impl Survey {
     }
 }
 
-/// The root of the workspace and the socket of its engine.
+/// The root of the workspace and the socket of its engine: those of the folder through which we
+/// were called, else those of the repository around the current folder.
 fn bench(git: &Git) -> Result<(PathBuf, PathBuf), Failure> {
-    let gone = || Failure::new(FailureKind::Unreachable, "no engine runs for this workspace");
-    if let Some(lock) = git.shim.as_deref().and_then(Folders::lock_file_beside) {
-        let holder = holder(&lock).ok_or_else(gone)?;
+    let lock = git.shim.as_deref().and_then(Folders::lock_file_beside);
+    if let Some(holder) = lock.and_then(|lock| holder(&lock)) {
         return Ok((holder.workspace, holder.socket));
     }
     let place = Place::find(&Stage::of_process()?, &Common::default(), None)?;
