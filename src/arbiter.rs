@@ -45,7 +45,7 @@ pub use input::{
     Deed, Disk, Edit, Effect, Input, Lease, Mark, Observation, Proposal, Seen, Touch, Was, Wish,
     WriteEnd,
 };
-pub use query::{Settled, Standing};
+pub use query::{Settled, Standing, Unsaved};
 pub use rebase::edited;
 pub use restore::{LeaseRow, Rows, WriterRow};
 pub use settings::Settings;

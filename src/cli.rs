@@ -25,6 +25,7 @@ mod doctor;
 mod exec;
 #[cfg(test)]
 pub(crate) mod fake;
+mod git;
 mod host;
 mod install;
 mod locks;
@@ -61,6 +62,9 @@ const DONE: u8 = 0;
 
 /// Runs this process's command line and gives its exit code.
 pub fn main() -> u8 {
+    if let Some(words) = git::called_as_git() {
+        return git::git(&words);
+    }
     match Stage::of_process() {
         Ok(stage) => main_with(std::env::args_os(), stage, &BuiltIn),
         Err(failure) => {
@@ -115,6 +119,7 @@ fn works(command: Option<&Command>) -> bool {
         command,
         Some(
             Command::AgentScript { .. }
+                | Command::GitShim { .. }
                 | Command::Keys
                 | Command::Completions { .. }
                 | Command::Man { .. }
@@ -175,6 +180,7 @@ fn carry_out(command: Command, desk: &mut Desk<'_>) -> Result<u8, Failure> {
         Command::Config { action } => config::config(desk, action),
         Command::Install { program } => install::install(desk, program),
         Command::AgentScript { arguments } => desk.parts.agent_script(&arguments),
+        Command::GitShim { arguments } => Ok(git::git(&arguments)),
         Command::Keys => print::keys(desk.say, desk.parts),
         Command::Completions { shell } => print::completions(shell, desk.say),
         Command::Man { command } => print::man(command.as_deref(), desk.say),

@@ -18,4 +18,5 @@ pub mod problem;
 pub mod program;
 pub mod schema;
 pub mod settings;
+pub mod shim;
 pub mod workspace;

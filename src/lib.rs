@@ -14,9 +14,9 @@
 //!    │                  │              │             │
 //!    ui   doctor     control           │             │     front ends: they see Command and Event
 //!    └──────┴───────────┴── engine ────┘             │     the only place that joins the parts
-//!         ┌─────────┬───────┬──┴────┬────────┬─────────┬──────┴─┐
-//!      supervisor arbiter guard   agent   history   journal   config   siblings that never see
-//!         └─────────┴───────┴───────┴────────┴─────────┴────────┘      one another
+//!         ┌─────────┬───────┬──┴────┬────────┬─────────┬──────┴─┬───────┐
+//!      supervisor arbiter guard   agent   history   journal   config   git   siblings that never
+//!         └─────────┴───────┴───────┴────────┴─────────┴────────┴───────┘    see one another
 //!                                 model                               plain data
 //! ```
 //!
@@ -25,8 +25,8 @@
 //! 1. `ui` never touches a process, a workspace file, SQLite or the arbiter. It sees a
 //!    [`Link`](engine::link::Link) only.
 //! 2. The engine never needs a terminal. Screen, socket and tests are equal front ends.
-//! 3. `arbiter`, `supervisor` and `journal` never read a clock, sleep, log or spawn: the model
-//!    checker and the property tests drive the real code.
+//! 3. `arbiter`, `supervisor`, `journal` and `git` never read a clock, sleep, log or spawn: the
+//!    model checker and the property tests drive the real code.
 //! 4. Back ends never grant a write. They report a request and wait for the answer.
 //! 5. No queue is unbounded; each has a named size and a policy.
 //! 6. Drawing never changes state.
@@ -39,6 +39,7 @@ pub mod config;
 pub mod control;
 pub mod doctor;
 pub mod engine;
+pub mod git;
 pub mod guard;
 pub mod history;
 pub mod journal;

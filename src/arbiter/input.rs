@@ -199,6 +199,8 @@ pub struct Touch {
     /// Whether it is the agent's own process, which carries out the writes of its tools, and not
     /// one that it has started.
     pub itself: bool,
+    /// Whether what it destroys unseen is safe elsewhere: git has asked whose work is not.
+    pub safe: bool,
     /// What would change.
     pub marks: Vec<Mark>,
     /// How much longer the process can wait.

@@ -45,7 +45,61 @@ impl Settled {
     }
 }
 
+/// Whose work a file holds beyond a content that is safe elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsaved<'a> {
+    /// Who changed the file last, as far as is remembered.
+    pub last: Option<&'a Owner>,
+    /// Whose work is in it, last first.
+    pub authors: Vec<&'a Owner>,
+    /// Whether these are all.
+    pub complete: bool,
+    /// Whose lease or reservation it is under.
+    pub holder: Option<&'a Owner>,
+}
+
 impl Table {
+    /// Whose work `path` holds beyond the content `saved`, with `disk` in it now; of each `None`:
+    /// nothing is there.
+    pub fn unsaved(&self, path: &WorkPath, saved: Option<Hash>, disk: Option<Hash>) -> Unsaved<'_> {
+        let content = |hash: Option<Hash>| hash.map_or(Content::Absent, Content::Is);
+        let (saved, disk) = (content(saved), content(disk));
+        let lease = self.shown.get(path.as_str()).or_else(|| {
+            let (pattern, _) = self.pins.covering(path).next()?;
+            self.shown.get(pattern)
+        });
+        let mut unsaved = Unsaved {
+            last: self.last_writer(path).map(|(owner, _)| owner),
+            authors: Vec::new(),
+            complete: false,
+            holder: lease.map(|lease| &lease.owner),
+        };
+        let Some(file) = self.owners.find_file(path) else { return unsaved };
+        // Each change must begin where the one before it ended, from the disk down to what is safe.
+        let mut now = disk;
+        for change in self.at(file).changes.iter().rev() {
+            let author = self.owners.owner(change.who);
+            if !unsaved.authors.contains(&author) {
+                unsaved.authors.push(author);
+            }
+            if change.after != now {
+                // Somebody changed it unseen; who else did so before is told all the same.
+                continue;
+            }
+            match change.before {
+                Some(before) if before == saved => {
+                    unsaved.complete = true;
+                    break;
+                }
+                Some(before) => now = before,
+                None => {}
+            }
+        }
+        // Nobody has looked yet what came of a write whose owner has died.
+        unsaved.complete &= self.at(file).unsure.is_none();
+        unsaved
+    }
+
     /// All leases and reservations, by path or pattern. This is what the `Moved` effects told.
     pub fn leases(&self) -> impl Iterator<Item = (&str, &Lease)> {
         self.shown.iter().map(|(path, lease)| (path.as_str(), lease))

@@ -72,7 +72,7 @@ impl Table {
             let after = row.after.map_or(Content::Absent, Content::Is);
             let at = self.now;
             let slot = self.at_mut(file);
-            slot.changes.push_back(Change { after, who, at });
+            slot.changes.push_back(Change { before: None, after, who, at });
             slot.disk = Some(after);
         }
         for row in rows.leases {

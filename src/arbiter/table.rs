@@ -120,6 +120,8 @@ pub(super) struct Waiter {
 /// A change of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
+    /// What was there before, if known.
+    pub(super) before: Option<Content>,
     pub(super) after: Content,
     pub(super) who: Who,
     pub(super) at: Mono,
@@ -387,17 +389,17 @@ impl Table {
     pub(super) fn changed(&mut self, file: FileId, who: Who, after: Content, over: Option<Who>) {
         let now = self.now;
         let slot = self.at_mut(file);
-        let before = Content::was(slot.disk);
+        let before = slot.disk;
         slot.disk = Some(after);
         slot.unsure = None;
         if slot.changes.len() == CHANGES {
             slot.changes.pop_front();
         }
-        slot.changes.push_back(Change { after, who, at: now });
+        slot.changes.push_back(Change { before, after, who, at: now });
         self.out.push(Effect::Changed {
             path: self.path(file).clone(),
             owner: self.owners.owner(who).clone(),
-            before,
+            before: Content::was(before),
             after: after.hash(),
             over: over.map(|over| self.owners.owner(over).clone()),
         });

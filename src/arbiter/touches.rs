@@ -7,7 +7,7 @@
 //!   else gets the file: it is in flight like a tool's write. It ends when no process can write
 //!   the file any more, and by nothing else.
 //! - **Nothing unseen is destroyed.** What another owner wrote and nobody of this session has seen
-//!   is not emptied, replaced or removed.
+//!   is not emptied, replaced or removed, unless it is safe elsewhere.
 //! - **All or nothing.** Of a call that concerns two names, both are free or none is touched.
 //!
 //! Whose process it is, is known by session; which of its sub-agents began it is not, so the owner
@@ -129,8 +129,8 @@ impl Table {
             return Some(Hindrance::No(refusal));
         }
         match deed {
-            Deed::Destroy => self.unseen_work(file, who).map(Hindrance::No),
-            Deed::Appear | Deed::Alter | Deed::MoveFolder | Deed::Forbidden => None,
+            Deed::Destroy if !touch.safe => self.unseen_work(file, who).map(Hindrance::No),
+            Deed::Destroy | Deed::Appear | Deed::Alter | Deed::MoveFolder | Deed::Forbidden => None,
         }
     }
 

@@ -253,6 +253,13 @@ pub(super) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// git, as agents get it.
+    #[command(hide = true, disable_help_flag = true)]
+    GitShim {
+        /// What git is asked.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// `benchdog resume`.

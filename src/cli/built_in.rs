@@ -1,5 +1,6 @@
 //! The parts that are built into the program.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,12 +11,13 @@ use futures_util::future::BoxFuture;
 
 use super::parts::{Engine, Opening, Parts, Stored};
 use super::screen;
-use super::setup::Setup;
+use super::setup::{Place, Setup};
 use crate::agent::script;
 use crate::agent::script::demo;
 use crate::arbiter::Settings;
 use crate::config::bench::{Bench, agent_name};
 use crate::config::program;
+use crate::config::shim;
 use crate::engine::boot::{Boot, boot, can_guard};
 use crate::engine::command::Command;
 use crate::engine::event::ToEngine;
@@ -57,6 +59,7 @@ impl Parts for BuiltIn {
                 arbiter.reserve_seconds.saturating_mul(1000),
             ),
             settings: Some(settings.clone()),
+            path: arbiter.enabled.then(|| search_path(place)).transpose()?,
             guard: settings.agent.guard != GuardWish::Off,
             closed: place.folders.closed(),
         })?;
@@ -157,16 +160,31 @@ impl Parts for BuiltIn {
     }
 }
 
+/// The search path of agents, on which our git comes first.
+fn search_path(place: &Place) -> Result<String, Failure> {
+    let me = own_program()?;
+    let folder = shim::prepare(&place.folders, &place.workspace, Path::new(&me))?;
+    let usual = place.environment.get("PATH").map(OsStr::new);
+    shim::path_with(&folder, usual).into_string().map_err(|path| {
+        let text = format!("the search path {} is not UTF-8", path.display());
+        Failure::new(FailureKind::Failed, text).hint("set PATH to folders with plain names")
+    })
+}
+
 /// How this very program is started as the demo agent.
 pub(super) fn script_program() -> Result<Vec<String>, Failure> {
+    Ok(vec![own_program()?, "agent-script".to_owned()])
+}
+
+/// Where this very program is.
+fn own_program() -> Result<String, Failure> {
     let me = std::env::current_exe().map_err(|error| {
         Failure::new(FailureKind::Internal, "benchdog does not find itself").cause(error)
     })?;
-    let me = me.to_str().map(str::to_owned).ok_or_else(|| {
+    me.to_str().map(str::to_owned).ok_or_else(|| {
         Failure::new(FailureKind::Failed, format!("{} is not UTF-8", me.display()))
             .hint("install benchdog in another folder")
-    })?;
-    Ok(vec![me, "agent-script".to_owned()])
+    })
 }
 
 fn scripted(name: &str, script: &Path, prompt: Option<String>) -> AgentSpec {

@@ -87,6 +87,18 @@ impl Folders {
         self.state.join("engines").join(format!("{}.lock", short_name(workspace)))
     }
 
+    /// The folder with the `git` of the agents of this workspace.
+    pub fn git_folder(&self, workspace: &Path) -> PathBuf {
+        self.state.join("git").join(short_name(workspace))
+    }
+
+    /// The lock file that belongs to a [`Folders::git_folder`].
+    pub fn lock_file_beside(git_folder: &Path) -> Option<PathBuf> {
+        let name = git_folder.file_name()?.to_str()?;
+        let state = git_folder.parent()?.parent()?;
+        Some(state.join("engines").join(format!("{name}.lock")))
+    }
+
     /// The socket of the engine of this workspace. Its folder must be private.
     pub fn socket(&self, workspace: &Path) -> PathBuf {
         let name = format!("{}.sock", short_name(workspace));

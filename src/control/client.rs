@@ -18,6 +18,7 @@ use super::wire;
 use crate::engine::command::{Command, Reply};
 use crate::engine::event::{PROTOCOL, ToClient, ToEngine};
 use crate::engine::link::{COMMANDS, EVENT_BYTES, EventSender, Link, Sent, events};
+use crate::git::Answer;
 use crate::model::agent::AgentInfo;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::AgentId;
@@ -30,6 +31,9 @@ const HELLO: Duration = Duration::from_secs(5);
 /// How long an engine may take to answer a command. A tool of the bench may wait for a file within
 /// it, and a start for a slow disk; beyond it something is broken.
 const ANSWER: Duration = Duration::from_secs(300);
+
+/// How long an engine may take to say what git may touch; git waits for it.
+const FACTS: Duration = Duration::from_secs(20);
 
 /// The engine as it introduced itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +134,12 @@ impl Client {
     pub async fn locks(&mut self) -> Result<Vec<LeaseInfo>, Failure> {
         let reply = self.request(Command::ListLocks).await?;
         if let Reply::Locks(leases) = reply { Ok(leases) } else { Err(unexpected(&reply)) }
+    }
+
+    /// What git may touch, for whoever asks.
+    pub async fn git_facts(&mut self, command: Command) -> Result<Answer, Failure> {
+        let reply = self.request_within(command, FACTS).await?;
+        if let Reply::GitFacts(answer) = reply { Ok(answer) } else { Err(unexpected(&reply)) }
     }
 
     /// The asks that wait.

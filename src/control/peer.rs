@@ -1,11 +1,12 @@
 //! Who is at the other end of a connection, and what it may ask.
 //!
 //! The person may ask for everything. A process of an agent may look, and use the bench's tools
-//! under its own agent's name; what decides for the person, or works on others, is refused. It is
+//! under its own agent's name; what it asks for git is asked as its agent, whatever it says. What decides for the person, or works on others, is refused. It is
 //! a hand rail, not a wall: a process that gets itself started by somebody else is not known.
 
 use super::client::Client;
 use crate::engine::command::Command;
+use crate::model::agent::AgentInfo;
 use crate::model::failure::{Failure, FailureKind};
 
 /// Who is at the other end.
@@ -32,8 +33,8 @@ pub(super) enum Door {
 }
 
 impl Door {
-    /// Passes `command`, or says why not.
-    pub(super) async fn check(&mut self, command: &Command) -> Result<(), Failure> {
+    /// Passes `command`, or says why not. Where it counts who asks, it is put into the command.
+    pub(super) async fn check(&mut self, command: &mut Command) -> Result<(), Failure> {
         let Self::Guarded { processes, engine } = self else { return Ok(()) };
         match command {
             Command::Subscribe
@@ -44,19 +45,18 @@ impl Door {
             | Command::ShowBenches
             | Command::ReadTranscript { .. }
             | Command::AskJournal { .. } => Ok(()),
-            Command::CallTool { name, .. } => {
-                let agents = engine.agents().await?;
-                let of = agents
-                    .iter()
-                    .find(|agent| agent.pid.is_some_and(|pid| processes.contains(&pid)));
-                match of {
-                    Some(agent) if agent.name == *name => Ok(()),
-                    Some(agent) => Err(refused().hint(format!(
-                        "it may use the tools as itself: `benchdog call --as {}`",
-                        agent.name
-                    ))),
-                    None => Err(refused()),
-                }
+            Command::CallTool { name, .. } => match its_agent(engine, processes).await? {
+                Some(agent) if agent.name == *name => Ok(()),
+                Some(agent) => Err(refused().hint(format!(
+                    "it may use the tools as itself: `benchdog call --as {}`",
+                    agent.name
+                ))),
+                None => Err(refused()),
+            },
+            Command::GitFacts { agent, .. } => {
+                let of = its_agent(engine, processes).await?;
+                *agent = Some(of.ok_or_else(refused)?.id);
+                Ok(())
             }
             Command::StartAgent { .. }
             | Command::ResumeSession { .. }
@@ -81,6 +81,13 @@ impl Door {
             | Command::Shutdown => Err(refused()),
         }
     }
+}
+
+/// The agent to which one of these processes belongs.
+async fn its_agent(engine: &mut Client, processes: &[u32]) -> Result<Option<AgentInfo>, Failure> {
+    let agents = engine.agents().await?;
+    let is_its = |agent: &AgentInfo| agent.pid.is_some_and(|pid| processes.contains(&pid));
+    Ok(agents.into_iter().find(is_its))
 }
 
 fn refused() -> Failure {

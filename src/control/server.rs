@@ -202,7 +202,7 @@ async fn listen(
         let bad = match lines.next().await {
             Some(Ok(line)) if line.trim().is_empty() => continue,
             Some(Ok(line)) => match wire::command(&line) {
-                Ok(asked) => match door.check(&asked.command).await {
+                Ok(mut asked) => match door.check(&mut asked.command).await {
                     Ok(()) => {
                         if commands.send(asked).await.is_err() {
                             return;
@@ -387,6 +387,13 @@ mod tests {
         for allowed in [Command::Subscribe, Command::ListLocks, Command::ListAsks, call("blue")] {
             let reply = client.request(allowed.clone()).await;
             assert!(reply.is_ok(), "{allowed:?} {reply:?}");
+        }
+        // What is asked for git is asked as the agent that it is, whatever is said.
+        for claimed in [None, Some(AgentId(7))] {
+            let asked = Command::GitFacts { agent: claimed, files: Vec::new() };
+            client.request(asked).await.expect("an answer");
+            let meant = Command::GitFacts { agent: Some(agent), files: Vec::new() };
+            assert_eq!(engine.heard().last(), Some(&meant));
         }
         let refused = [
             call("red"),

@@ -54,6 +54,8 @@ pub struct Boot {
     pub arbiter: Settings,
     /// What the settings say of new agents.
     pub settings: Option<config::settings::Settings>,
+    /// The search path of agents; `None`: as it is.
+    pub path: Option<String>,
     /// Whether agents may be put behind the kernel's guard.
     pub guard: bool,
     /// Folders outside the workspace in which no agent that is guarded may write.
@@ -72,6 +74,7 @@ impl Boot {
             arbitrate: true,
             arbiter: Settings::default(),
             settings: None,
+            path: None,
             guard: true,
             closed: Vec::new(),
         }
@@ -120,6 +123,7 @@ pub(super) fn assemble(wish: Boot) -> Result<Parts, Failure> {
         script: wish.script,
         appendix: Some(SHARED_TREE.to_owned()),
         wait_ms: wish.wait_ms,
+        path: wish.path,
         no_guard,
         arbitrate: wish.arbitrate,
         settings: wish.settings,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::git::{self, FileQuestion};
 use crate::model::agent::{AgentInfo, AgentSpec};
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, AskId, ItemId, SessionId};
@@ -147,6 +148,14 @@ pub enum Command {
         /// A socket to which the engine comes; see [`Terms`](super::exec::Terms).
         socket: PathBuf,
     },
+    /// Whose work lies uncommitted in files, and what others hold: what git may touch.
+    GitFacts {
+        /// As which agent; the person without. Of a process of an agent, its own agent is put here.
+        #[serde(default)]
+        agent: Option<AgentId>,
+        /// The files with uncommitted changes.
+        files: Vec<FileQuestion>,
+    },
     /// The agents of the bench.
     ListAgents,
     /// The leases of the workspace.
@@ -213,6 +222,8 @@ pub enum Reply {
         /// The word of the settings.
         guarded: Result<(), String>,
     },
+    /// Whose work it is, file by file.
+    GitFacts(git::Answer),
     /// Rows of agents.
     Agents(Vec<AgentInfo>),
     /// Rows of leases.

@@ -9,6 +9,7 @@
 //! - A lock that somebody broke is never decided by again: whatever the guard asks is refused.
 //! - When something has become free, calls that wait in the kernel are asked about anew.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -29,6 +30,9 @@ const TOUCHES: u64 = 1 << 63;
 /// Decisions that may wait for the loop; whoever decides more waits until it has taken them.
 const WAITING: usize = 16 * 1024;
 
+/// Passes that hold at the same time; an older one is asked for again.
+const PASSES: usize = 1024;
+
 /// How long the loop may be busy with other things; then what is asked is refused.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -41,6 +45,8 @@ pub(super) struct Desk {
     last_touch: AtomicU64,
     lookout: Sender<Look>,
     supervisors: Mutex<Vec<Weak<Supervisor>>>,
+    /// What those show who have asked whose work git would touch, and whose processes they are.
+    passes: Mutex<VecDeque<(String, Owner)>>,
     start: Instant,
 }
 
@@ -99,6 +105,7 @@ impl Desk {
             last_touch: AtomicU64::new(TOUCHES),
             lookout,
             supervisors: Mutex::default(),
+            passes: Mutex::default(),
             start: Instant::now(),
         };
         (Arc::new(desk), looks)
@@ -160,6 +167,23 @@ impl Desk {
         if let Ok(book) = self.lock_with_room() {
             self.leave(book, Decided { attempt: Some(attempt), effects });
         }
+    }
+
+    /// Gives a git of this owner something to show.
+    pub(super) fn let_pass(&self, owner: &Owner) -> String {
+        let pass = uuid::Uuid::new_v4().to_string();
+        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        if passes.len() == PASSES {
+            passes.pop_front();
+        }
+        passes.push_back((pass.clone(), owner.clone()));
+        pass
+    }
+
+    /// Whether this was given to a process of this owner.
+    pub(super) fn has_let_pass(&self, pass: &str, owner: &Owner) -> bool {
+        let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        passes.iter().any(|(known, to)| known == pass && to.session() == owner.session())
     }
 
     /// Gives the lookout something to do.
@@ -258,6 +282,7 @@ mod tests {
             op: desk.next_touch(),
             owner: Owner::Session(SessionId::from(who), None),
             itself: false,
+            safe: false,
             marks: vec![Mark { path, deed: Deed::Appear }],
             wait_ms: 0,
         })

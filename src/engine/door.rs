@@ -4,7 +4,8 @@
 //! what that means for the arbiter, and has it decided at the [desk](super::desk).
 //!
 //! - Build output passes: what git ignores, unless it may hold secrets or was a source before.
-//! - What git keeps for itself passes, but for what only git, or only the person, may do there.
+//! - What git keeps for itself passes, but for what only git, or only the person, may do there. A
+//!   git that takes the index without having asked is met there.
 //! - A file with several names is at stake under each that is known.
 //! - An error here is a refusal.
 //!
@@ -13,6 +14,7 @@
 pub(super) mod aliases;
 pub(super) mod build_output;
 pub(super) mod guards;
+mod index;
 pub(super) mod lookout;
 pub(super) mod porter;
 mod wish;

@@ -43,6 +43,8 @@ pub struct Setup {
     pub appendix: Option<String>,
     /// How long a write may wait inside a tool call, in milliseconds.
     pub wait_ms: u64,
+    /// The search path of agents; `None`: as it is.
+    pub path: Option<String>,
     /// Why there is no guard here, if there is none.
     pub no_guard: String,
     /// Whether writes are arbitrated at all. Without it agents overwrite each other: it exists to

@@ -5,6 +5,7 @@ pub(super) mod asks;
 mod calls;
 mod commands;
 pub(super) mod decisions;
+mod git;
 mod locks;
 mod prompts;
 mod reports;

@@ -204,6 +204,7 @@ impl Dialog {
             | Reply::Resumed { .. }
             | Reply::Tool(_)
             | Reply::Exec { .. }
+            | Reply::GitFacts(_)
             | Reply::Agents(_)
             | Reply::Locks(_)
             | Reply::Asks(_)

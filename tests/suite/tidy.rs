@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules each module may name. The picture is in `src/lib.rs`.
-const FLOORS: [(&str, &[&str]); 13] = [
+const FLOORS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("config", &["model"]),
     ("arbiter", &["model"]),
@@ -14,17 +14,28 @@ const FLOORS: [(&str, &[&str]); 13] = [
     ("agent", &["model"]),
     ("history", &["model"]),
     ("journal", &["model"]),
+    ("git", &["model"]),
     (
         "engine",
-        &["model", "config", "arbiter", "supervisor", "agent", "guard", "history", "journal"],
+        &[
+            "model",
+            "config",
+            "arbiter",
+            "supervisor",
+            "agent",
+            "guard",
+            "history",
+            "journal",
+            "git",
+        ],
     ),
-    ("control", &["model", "engine"]),
+    ("control", &["model", "git", "engine"]),
     ("doctor", &["model", "engine", "config"]),
     ("ui", &["model", "engine", "config"]),
     (
         "cli",
         &[
-            "model", "config", "arbiter", "agent", "guard", "history", "engine", "control",
+            "model", "config", "arbiter", "agent", "guard", "history", "git", "engine", "control",
             "doctor", "ui",
         ],
     ),

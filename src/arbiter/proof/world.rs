@@ -309,7 +309,14 @@ impl World {
             Action::Shell(deed, _) => {
                 let marks = vec![Mark { path: path(at), deed }];
                 let (owner, itself) = (owner.clone(), false);
-                self.tell(Input::Touch(Touch { op, owner, itself, marks, wait_ms: 2_000 }));
+                self.tell(Input::Touch(Touch {
+                    op,
+                    owner,
+                    itself,
+                    safe: false,
+                    marks,
+                    wait_ms: 2_000,
+                }));
                 return op;
             }
             Action::Opaque(_) | Action::Set => Proposal::Opaque,
@@ -450,7 +457,7 @@ impl World {
         let op = self.new_op();
         let marks = vec![Mark { path: path(at), deed: Deed::Destroy }];
         let owner = owner.clone();
-        self.tell(Input::Touch(Touch { op, owner, itself: true, marks, wait_ms: 0 }));
+        self.tell(Input::Touch(Touch { op, owner, itself: true, safe: false, marks, wait_ms: 0 }));
         self.run(tool);
         self.tell(Input::Touched { op });
         let disk = self.look(at);

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::aliases::Aliases;
 use super::build_output::BuildOutput;
+use super::index::{self, Entry};
 use super::wish;
 use crate::arbiter::{Deed, Effect, Input, Mark, Touch, is_protected};
 use crate::engine::desk::{Attempt, Desk, Look, Unanswered};
@@ -124,6 +125,9 @@ impl Porter {
     }
 
     fn touch(&self, request: &Request, wait_ms: u64) -> Result<Verdict, Unanswered> {
+        if let Some(verdict) = self.at_index(request) {
+            return Ok(verdict);
+        }
         let itself = self.is_itself(request.thread);
         let marks = self.marks(request, itself);
         if marks.is_empty() {
@@ -131,13 +135,33 @@ impl Porter {
         }
         let op = self.desk.next_touch();
         let owner = self.owner.clone();
-        let touch = Touch { op, owner, itself, marks, wait_ms };
+        let safe = self.has_asked(request, &marks);
+        let touch = Touch { op, owner, itself, safe, marks, wait_ms };
         let answer = self.desk.decide_beside(Input::Touch(touch))?;
         match answer {
             Some(Effect::Granted { .. }) => Ok(Verdict::Granted(op)),
             Some(Effect::Waiting { .. }) => Ok(Verdict::Waits),
             Some(Effect::Refused { refusal, .. }) => Ok(Verdict::Refused(refusal)),
             Some(_) | None => Err(Unanswered),
+        }
+    }
+
+    /// Whether it is a git that has asked whose work it would touch. What is not uncommitted work of
+    /// somebody is in the repository.
+    fn has_asked(&self, request: &Request, marks: &[Mark]) -> bool {
+        marks.iter().any(|mark| mark.deed == Deed::Destroy)
+            && is_git(request.thread)
+            && index::has_asked(request.thread, &self.desk, &self.owner)
+    }
+
+    /// What becomes of a git that wants to take the index. The person's own may.
+    fn at_index(&self, request: &Request) -> Option<Verdict> {
+        let path = WorkPath::parse(std::str::from_utf8(&request.target.path).ok()?)?;
+        let inner = inside_git(&path).filter(|_| self.owner != Owner::User)?;
+        match index::at_index(request, &path, inner, &self.desk, &self.owner) {
+            Entry::Free => None,
+            Entry::Taken => Some(Verdict::Waits),
+            Entry::Refused(refusal) => Some(Verdict::Refused(refusal)),
         }
     }
 
@@ -211,6 +235,9 @@ impl Porter {
             let text = std::str::from_utf8(&target.path).ok()?;
             WorkPath::parse(text)
         };
+        if index::frees_index(request) {
+            self.desk.wake();
+        }
         if let (Op::Link { .. }, Some(name)) = (&request.op, path(&request.target)) {
             self.ground.aliases.add(&name);
         }
@@ -247,10 +274,14 @@ fn inside_git(path: &WorkPath) -> Option<&str> {
     }
 }
 
+/// What git keeps in its folder: without it work that was committed is lost.
+const KEPT: [&str; 8] =
+    ["objects", "refs", "logs", "packed-refs", "HEAD", "index", "config", "modules"];
+
 /// Whether somebody who is not the person may do this inside git's folder.
 ///
-/// Hooks run as the person. What takes something away for good is git's own business; names that
-/// git uses while it writes come and go with whoever uses them.
+/// Hooks run as the person. What git keeps is taken away by git only; names that it uses while it
+/// writes, and messages that an editor writes for it, come and go with whoever uses them.
 fn is_gits_own(inner: &str, deed: Deed, thread: u32) -> bool {
     let name = inner.rsplit('/').next().unwrap_or(inner);
     if inner.split('/').any(|part| part.eq_ignore_ascii_case("hooks")) {
@@ -259,7 +290,11 @@ fn is_gits_own(inner: &str, deed: Deed, thread: u32) -> bool {
     match deed {
         Deed::Appear | Deed::Alter => true,
         _ if name.ends_with(".lock") || name.starts_with("tmp_") => true,
-        Deed::Destroy | Deed::MoveFolder | Deed::Forbidden => is_git(thread),
+        Deed::Destroy | Deed::MoveFolder | Deed::Forbidden => {
+            let first = inner.split('/').next().unwrap_or_default();
+            let kept = KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(first));
+            !(kept || inner.is_empty()) || is_git(thread)
+        }
     }
 }
 
@@ -297,6 +332,8 @@ mod tests {
             ("objects/ab/cdef", Deed::Destroy, false),
             ("objects/ab/tmp_obj_x", Deed::Destroy, true),
             ("refs/heads/main", Deed::Destroy, false),
+            ("COMMIT_EDITMSG", Deed::Destroy, true),
+            ("rebase-merge/git-rebase-todo", Deed::Destroy, true),
             ("", Deed::MoveFolder, false),
             ("hooks/pre-commit", Deed::Appear, false),
             ("hooks/pre-commit.lock", Deed::Appear, false),

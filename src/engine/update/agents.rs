@@ -246,10 +246,14 @@ impl State {
             }
             (_, command) => command.to_vec(),
         };
+        let mut env = spec.env.clone();
+        if let Some(path) = &self.setup.path {
+            env.entry("PATH".to_owned()).or_insert_with(|| path.clone());
+        }
         Ok(Launch {
             program,
             cwd: agent.row.cwd.clone().into(),
-            env: spec.env.clone(),
+            env,
             model: agent.info.model.clone().or_else(|| spec.model.clone()),
             mode: agent.info.permission_mode,
             allowed_tools: spec.allowed_tools.clone(),

@@ -71,6 +71,9 @@ impl State {
                 self.call_tool(step, from, &name, &tool, &input).map(|()| None)
             }
             Command::Exec { name, socket } => self.exec(step, &name, socket),
+            Command::GitFacts { agent, files } => {
+                self.git_facts(agent, &files).map(|answer| Some(Reply::GitFacts(answer)))
+            }
             Command::ListAgents => {
                 let rows = self.agents.values().map(|agent| agent.info.clone()).collect();
                 Ok(Some(Reply::Agents(rows)))
@@ -157,7 +160,7 @@ impl State {
     }
 
     /// The owner that a front end means: an agent, or the person.
-    fn owner_of(&self, agent: Option<AgentId>) -> Result<Owner, Failure> {
+    pub(super) fn owner_of(&self, agent: Option<AgentId>) -> Result<Owner, Failure> {
         match agent {
             None => Ok(Owner::User),
             Some(id) => self.agent(id).map(|agent| Owner::Session(agent.row.id.clone(), None)),

@@ -55,6 +55,11 @@ impl State {
                 arbiter::Effect::Refused { op, refusal } => match attempt {
                     Some(Attempt { owner, program }) => {
                         self.note_refusal(step, owner, program, None, &refusal);
+                        // The arbiter has told about its own; git was met before it.
+                        if refusal.code == RefusalCode::TreeBusy {
+                            let shown = format!("{program} was stopped before it touched anything");
+                            self.tell(step, owner, refusal.text, shown);
+                        }
                     }
                     None => self.refuse(step, op, refusal),
                 },

@@ -6,6 +6,7 @@
 mod asks;
 mod commands;
 mod ends;
+mod git;
 mod lives;
 mod resume;
 mod sessions;
@@ -80,6 +81,7 @@ impl Bench {
             script: vec!["benchdog".to_owned(), "agent-script".to_owned()],
             appendix: None,
             wait_ms: 20_000,
+            path: None,
             no_guard: "this system has none".to_owned(),
             arbitrate: true,
             settings: None,

@@ -129,6 +129,7 @@ impl Resuming {
             Reply::Done
             | Reply::Tool(_)
             | Reply::Exec { .. }
+            | Reply::GitFacts(_)
             | Reply::Agents(_)
             | Reply::Locks(_)
             | Reply::Asks(_)
