@@ -22,6 +22,7 @@ mod command_line;
 mod crash;
 mod demo;
 mod full_disk;
+mod journal;
 mod model_api;
 mod no_lost_updates;
 mod real_cli;
