@@ -397,7 +397,7 @@ pub(super) struct Undo {
     #[arg(long, value_name = "NAME")]
     pub(super) agent: Option<String>,
     /// Only what it changed in this turn.
-    #[arg(long, value_name = "N", requires = "agent")]
+    #[arg(long, value_name = "N", requires = "agent", conflicts_with = "change")]
     pub(super) turn: Option<u32>,
     /// Say what would be done, and do nothing.
     #[arg(long)]

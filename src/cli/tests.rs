@@ -2,6 +2,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a script answers what it is about")]
 
 mod asks;
+mod changes;
 mod screen;
 
 use serde_json::{Value, json};

@@ -24,6 +24,7 @@ mod demo;
 mod enforced;
 mod full_disk;
 mod git;
+mod journal;
 mod model_api;
 mod no_lost_updates;
 mod real_cli;
