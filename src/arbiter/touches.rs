@@ -389,7 +389,9 @@ impl Table {
 
     /// What a file became by a touch; whether it has changed.
     fn took_place(&mut self, file: FileId, who: Who, hold: &Hold, after: Content) -> bool {
-        if hold.was == Some(after) || (hold.was.is_none() && after == Content::Absent) {
+        // What is destroyed was there, whether anybody knew what it was or not.
+        let nothing = hold.was.is_none() && hold.deed != Deed::Destroy && after == Content::Absent;
+        if hold.was == Some(after) || nothing {
             return false;
         }
         if self.at(file).disk != Some(after) {

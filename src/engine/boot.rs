@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::desk::Desk;
 use super::door::aliases::Aliases;
 use super::door::build_output::BuildOutput;
 use super::door::guards::Guards;
+use super::door::images::{self, BeforeImages};
 use super::door::porter::Ground;
 use super::event::WorkspaceInfo;
 use super::identity;
@@ -23,6 +25,7 @@ use crate::config;
 use crate::guard::Level;
 use crate::guard::probe::probe;
 use crate::history::Store;
+use crate::history::images::ImageName;
 use crate::history::record::{LeaseRow, Process, Record};
 use crate::model::agent::GuardLevel;
 use crate::model::failure::{Failure, FailureKind};
@@ -110,7 +113,8 @@ pub(super) fn assemble(wish: Boot) -> Result<Parts, Failure> {
     let (table, left_behind) = take_over(&wish.arbiter, &store, &root)?;
     let (desk, looks) = Desk::new(table);
     let output = Arc::new(BuildOutput::new(Path::new(&root)));
-    let (guards, no_guard) = wall(&wish, Path::new(&root), &desk, &output)?;
+    let store = Arc::new(store);
+    let (guards, no_guard) = wall(&wish, Path::new(&root), &desk, &output, &store)?;
     let level = if guards.is_some() { GuardLevel::Enforced } else { GuardLevel::Advisory };
     let setup = Setup {
         workspace: WorkspaceInfo {
@@ -142,12 +146,28 @@ pub fn can_guard() -> Result<(), String> {
     }
 }
 
+/// Has before-images forgotten beside everything else.
+fn forget_spent(
+    images: &Arc<BeforeImages>,
+    spent: Receiver<ImageName>,
+    store: &Arc<Store>,
+) -> Result<(), Failure> {
+    let (images, store) = (Arc::downgrade(images), Arc::clone(store));
+    let thread = std::thread::Builder::new().name("images".to_owned());
+    let begun = thread.spawn(move || BeforeImages::forget_spent(&images, &spent, &store));
+    begun.map(drop).map_err(|error| {
+        Failure::new(FailureKind::Internal, "a thread for before-images cannot be started")
+            .cause(error)
+    })
+}
+
 /// The wall around the workspace; without one, why there is none.
 fn wall(
     wish: &Boot,
     root: &Path,
     desk: &Arc<Desk>,
     output: &Arc<BuildOutput>,
+    store: &Arc<Store>,
 ) -> Result<(Option<Guards>, String), Failure> {
     if !wish.guard || !wish.arbitrate {
         return Ok((None, "it is switched off".to_owned()));
@@ -156,10 +176,20 @@ fn wall(
         return Ok((None, why));
     }
     let settings = wish.settings.as_ref();
+    let folder = images::folder(&wish.history, root);
+    // It waits for the disk, which nobody may do on a thread of the runtime.
+    let opened =
+        std::thread::scope(|scope| scope.spawn(|| BeforeImages::open(&folder, root, store)).join());
+    let (images, spent) = opened.map_err(|_| {
+        Failure::new(FailureKind::Internal, "what a crash left behind cannot be looked through")
+    })??;
+    let images = Arc::new(images);
+    forget_spent(&images, spent, store)?;
     let ground = Ground {
         root: root.to_owned(),
         output: Arc::clone(output),
         aliases: Aliases::new(root),
+        images,
         protected: settings.map(|all| all.arbiter.protected.clone()).unwrap_or_default(),
     };
     let guards = Guards::open(Arc::new(ground), Arc::clone(desk), &wish.closed)?;

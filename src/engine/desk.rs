@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::door::images::Taken;
 use crate::arbiter::{Effect, Input, Table};
 use crate::guard::supervisor::Supervisor;
 use crate::model::id::OpId;
@@ -61,6 +62,8 @@ struct Book {
 pub(super) struct Decided {
     /// Whose call it was, if it was one.
     pub(super) attempt: Option<Attempt>,
+    /// What the file was before, where the decision is what became of it.
+    pub(super) was: Option<Taken>,
     /// What follows from it.
     pub(super) effects: Vec<Effect>,
 }
@@ -151,12 +154,21 @@ impl Desk {
     /// Somebody else than the loop decides. It gets the answer to its own question; the loop gets
     /// all the rest.
     pub(super) fn decide_beside(&self, input: Input) -> Result<Option<Effect>, Unanswered> {
+        self.decide_looking(input, None)
+    }
+
+    /// The same for who has looked what became of a file that was something else before.
+    pub(super) fn decide_looking(
+        &self,
+        input: Input,
+        was: Option<Taken>,
+    ) -> Result<Option<Effect>, Unanswered> {
         let mut book = self.lock_with_room()?;
         let now = Mono(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX));
         // Whoever waits is woken in the order of the decisions, so still under the lock.
         let effects = self.spread(book.table.decide(now, input));
         let (mut answer, effects): (Vec<_>, Vec<_>) = effects.into_iter().partition(is_answer);
-        self.leave(book, Decided { attempt: None, effects });
+        self.leave(book, Decided { attempt: None, was, effects });
         Ok(answer.pop())
     }
 
@@ -165,7 +177,7 @@ impl Desk {
         let effects = vec![Effect::Refused { op: OpId(TOUCHES), refusal }];
         // It is refused in any case; if the loop is too busy to show it, that is all that is lost.
         if let Ok(book) = self.lock_with_room() {
-            self.leave(book, Decided { attempt: Some(attempt), effects });
+            self.leave(book, Decided { attempt: Some(attempt), was: None, effects });
         }
     }
 
@@ -202,7 +214,7 @@ impl Desk {
 
     /// Leaves something for the loop.
     fn leave(&self, mut book: MutexGuard<'_, Book>, decided: Decided) {
-        if decided.effects.is_empty() {
+        if decided.effects.is_empty() && decided.was.is_none() {
             return;
         }
         book.beside.push(decided);

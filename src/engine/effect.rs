@@ -8,6 +8,7 @@ use super::event::Event;
 use super::input::{Asker, Resume, Ticket};
 use crate::agent::{Launch, Order};
 use crate::arbiter::{Disk, Edit};
+use crate::history::images::ImageName;
 use crate::history::record::{ProposalRow, Record};
 use crate::model::agent::Backend;
 use crate::model::id::{AgentId, CallId, ItemId, OpId, SessionId};
@@ -77,6 +78,8 @@ pub enum Effect {
         /// Whose.
         agent: AgentId,
     },
+    /// A before-image is of no use any more once everything that was said until now is stored.
+    SpendImage(ImageName),
     /// Guard a command that somebody else starts.
     Exec {
         /// Whose it is.

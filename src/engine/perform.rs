@@ -31,6 +31,7 @@ use crate::agent::process::sweep;
 use crate::agent::{Driver, Launch, Order, Said};
 use crate::arbiter::Disk;
 use crate::history::Store;
+use crate::history::images::ImageName;
 use crate::history::record::{OpenRow, Process, Record};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
@@ -55,6 +56,8 @@ pub(super) struct Performer {
     watching: Option<Watching>,
     keeper: Arc<Keeper>,
     files: Jobs,
+    /// Images that are spent once the records are queued.
+    spent: Vec<ImageName>,
     /// Records that wait for the end of the step, to be queued in one piece.
     records: Vec<Record>,
     wake_at: Option<Mono>,
@@ -75,13 +78,12 @@ impl Performer {
     pub(super) fn new(
         root: PathBuf,
         output: Arc<BuildOutput>,
-        store: Store,
+        store: Arc<Store>,
         files: Jobs,
         history: PathBuf,
         queues: Queues,
     ) -> Self {
         let Queues { inputs, said, stored } = queues;
-        let store = Arc::new(store);
         let keeper = Keeper::new(root.clone(), Arc::clone(&store), Arc::clone(&output));
         let keeper = Arc::new(keeper);
         Self {
@@ -99,6 +101,7 @@ impl Performer {
             watching: None,
             keeper,
             files,
+            spent: Vec::new(),
             records: Vec::new(),
             wake_at: None,
             ended: false,
@@ -117,6 +120,8 @@ impl Performer {
             root: self.root.clone(),
             output: Arc::clone(&self.output),
             keeper: Arc::clone(&self.keeper),
+            images: guards.as_ref().map(|guards| Arc::clone(guards.images())),
+            store: Arc::clone(&self.store),
         };
         let thread = std::thread::Builder::new().name("lookout".to_owned());
         thread.spawn(move || lookout.keep(&looks)).map_err(|error| {
@@ -229,6 +234,7 @@ impl Performer {
             Effect::Spawn { agent, run, backend: _, guarded, launch } => {
                 self.spawn(agent, run, guarded, launch);
             }
+            Effect::SpendImage(name) => self.spent.push(name),
             Effect::Exec { owner, socket } => self.exec(owner, socket),
             Effect::Order { agent, order } => self.order(agent, order),
             Effect::Resolve { op, raw, cwd } => {
@@ -311,13 +317,17 @@ impl Performer {
 
     /// Hands the records of this step to the history; waits while its queue is full.
     pub(super) async fn flush(&mut self) {
-        if self.records.is_empty() {
-            return;
-        }
         let records = std::mem::take(&mut self.records);
-        if let Err(error) = self.store.queue(records).await {
+        if !records.is_empty()
+            && let Err(error) = self.store.queue(records).await
+        {
+            // What is not stored stays as images, for the next start.
+            self.spent.clear();
             let text = Failure::from(error).to_string();
             self.publisher.publish(&Event::Noticed { level: Level::Error, text });
+        }
+        if let Some(images) = self.guards.as_ref().map(|guards| guards.images()) {
+            self.spent.drain(..).for_each(|name| images.spend(name));
         }
     }
 
@@ -557,7 +567,7 @@ mod tests {
         let history = home.join("history.db");
         let (inputs, results) = mpsc::channel(8);
         let (stored, durable) = mpsc::channel(places);
-        let store = Store::open(&history).unwrap();
+        let store = Arc::new(Store::open(&history).unwrap());
         let output = Arc::new(BuildOutput::new(&home));
         let said = mpsc::channel(1).0;
         let queues = Queues { inputs, said, stored };

@@ -57,7 +57,7 @@ pub struct Parts {
     /// What the state is told.
     pub setup: Setup,
     /// Where everything is kept.
-    pub store: Store,
+    pub store: Arc<Store>,
     /// Who works on files.
     pub(super) jobs: Jobs,
     /// Where it is decided, with the leases and observations of former engines.

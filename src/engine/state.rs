@@ -17,6 +17,7 @@ use crate::arbiter::Was;
 use crate::config::settings::Settings;
 use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentInfo, AgentSpec, QueuedPrompt};
+use crate::model::change::Image;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, AskId, CallId, ChangeId, IdSource, OpId, RequestId, SessionId};
 use crate::model::lease::{LeaseInfo, Owner};
@@ -118,13 +119,23 @@ pub(super) struct Doing {
     pub(super) tool: String,
     /// What was there at the last look over the tree.
     pub(super) was: Was,
+    /// What was there at the moment of the change, which counts more than all else.
+    pub(super) image: Option<Image>,
     /// The changes that it takes back.
     pub(super) reverts: Vec<ChangeId>,
+    /// Whether a process made it by itself.
+    pub(super) by_process: bool,
 }
 
 impl Default for Doing {
     fn default() -> Self {
-        Self { tool: String::new(), was: Was::Unknown, reverts: Vec::new() }
+        Self {
+            tool: String::new(),
+            was: Was::Unknown,
+            image: None,
+            reverts: Vec::new(),
+            by_process: false,
+        }
     }
 }
 

@@ -138,7 +138,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// What an I/O error at `path` means.
-    pub(super) fn of_io(error: &io::Error, path: &Path) -> Self {
+    pub fn of_io(error: &io::Error, path: &Path) -> Self {
         let (path, detail) = (path.to_owned(), error.to_string());
         #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are the standard library's")]
         match error.kind() {

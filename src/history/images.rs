@@ -105,16 +105,7 @@ impl Images {
         victim: &OsStr,
         at: Probe<'_>,
     ) -> io::Result<()> {
-        let Some(name) = image.to_file_name() else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the owner's name is too long",
-            ));
-        };
-        if let Some(companion) = image.companion() {
-            self.tell(&companion, &image.path)?;
-            at(Point::Told)?;
-        }
+        let name = self.begin(image, at)?;
         let linked = match image.deed {
             Deed::Unnamed => rustix::fs::linkat(dir, victim, &self.handle, &name, AtFlags::empty()),
             // A second name would be rewritten along with the first.
@@ -128,6 +119,32 @@ impl Images {
             Err(error) => return Err(error.into()),
         }
         at(Point::Kept)
+    }
+
+    /// Keeps a copy of an open file. When this returns, the deed may be done.
+    pub fn keep_copy(&self, image: &ImageName, source: &mut File) -> io::Result<()> {
+        let name = self.begin(image, &mut |_| Ok(()))?;
+        self.copy_of(&name, source, &mut |_| Ok(()))
+    }
+
+    /// Where an image is.
+    pub fn path_of(&self, image: &ImageName) -> PathBuf {
+        self.folder.join(image.to_file_name().unwrap_or_default())
+    }
+
+    /// The name of an image that is about to be made; a path that does not fit is written down.
+    fn begin(&self, image: &ImageName, at: Probe<'_>) -> io::Result<String> {
+        let Some(name) = image.to_file_name() else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the owner's name is too long",
+            ));
+        };
+        if let Some(companion) = image.companion() {
+            self.tell(&companion, &image.path)?;
+            at(Point::Told)?;
+        }
+        Ok(name)
     }
 
     /// Removes an image: its change is stored, or its deed failed.
@@ -278,6 +295,10 @@ impl Images {
             }
             Err(error) => return Err(error.into()),
         };
+        self.copy_of(name, &mut source, at)
+    }
+
+    fn copy_of(&self, name: &str, source: &mut File, at: Probe<'_>) -> io::Result<()> {
         let meta = source.metadata()?;
         if !meta.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
@@ -287,8 +308,8 @@ impl Images {
         let part = self.folder.join(format!("{short}{PART}"));
         let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
         at(Point::Begun)?;
-        if !clone(&source, &copy) {
-            io::copy(&mut source, &mut copy)?;
+        if !clone(source, &copy) {
+            io::copy(source, &mut copy)?;
         }
         copy.set_permissions(meta.permissions())?;
         at(Point::Copied)?;

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::support::bench_process::{Bench, Ran};
-use crate::support::engine::{serve, shut_down, wait_until};
+use crate::support::engine::{kill, serve, shut_down, wait_until};
 use crate::support::guard::kernel_asks;
 use crate::support::workspace::Workspace;
 
@@ -191,5 +191,68 @@ fn what_the_person_saves_outside_is_a_change_of_somebody_outside() {
     });
     let ran = shell(&bench, "blue", "echo mine > src/a.rs");
     assert!(ran.stderr.contains("NOT WRITTEN (unread)"), "{ran:#?}");
+    shut_down(&bench, engine);
+}
+
+#[test]
+fn whatever_a_process_destroys_can_be_brought_back_byte_for_byte() {
+    if !kernel_asks() {
+        return;
+    }
+    let bench = held_by_blue();
+    let noise: Vec<u8> =
+        (0..300_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let files: [(&str, &[u8]); 6] = [
+        ("removed.bin", &noise),
+        ("emptied.txt", b"emptied\r\n\xff\n"),
+        ("replaced.txt", b"replaced\n"),
+        ("in/place.txt", b"in place\n"),
+        ("in/deep.txt", b"deep\n"),
+        ("tool.sh", b"#!/bin/sh\n"),
+    ];
+    for (path, bytes) in files {
+        let full = bench.workspace.at(path);
+        std::fs::create_dir_all(full.parent().unwrap()).unwrap();
+        std::fs::write(full, bytes).unwrap();
+    }
+    let line = "rm removed.bin tool.sh && : > emptied.txt && echo new > new && mv -f new replaced.txt \
+                && echo IN 1<> in/place.txt && rm -rf in/deep.txt";
+    let engine = serve(&bench, &[]);
+    let ran = shell(&bench, "red", line);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let listed = || {
+        let changes = bench.json(&["changes", "--json", "--limit", "100"]);
+        let text = changes.to_string();
+        files.iter().all(|(path, _)| text.contains(path)).then_some(())
+    };
+    wait_until("the changes to be listed", listed);
+    for (path, bytes) in files {
+        let ran = bench.run(&["restore", path]);
+        assert_eq!(ran.code, Some(0), "{path}: {ran:#?}");
+        assert!(std::fs::read(bench.workspace.at(path)).unwrap() == bytes, "{path}");
+    }
+    shut_down(&bench, engine);
+}
+
+#[test]
+fn what_was_destroyed_before_the_engine_was_killed_can_be_brought_back() {
+    if !kernel_asks() {
+        return;
+    }
+    let bench = held_by_blue();
+    for number in 0..40 {
+        bench.workspace.write(&format!("many/{number}.txt"), &format!("{number}\n"));
+    }
+    let engine = serve(&bench, &[]);
+    let ran = shell(&bench, "red", "rm -r many");
+    kill(engine);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let engine = serve(&bench, &[]);
+    for number in 0..40 {
+        let path = format!("many/{number}.txt");
+        let ran = bench.run(&["restore", &path]);
+        assert_eq!(ran.code, Some(0), "{path}: {ran:#?}");
+        assert_eq!(bench.workspace.read(&path), format!("{number}\n"));
+    }
     shut_down(&bench, engine);
 }

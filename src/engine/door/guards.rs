@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::images::BeforeImages;
 use super::porter::{Ground, Hears, Porter};
 use crate::agent::process::{Enter, fork_in};
 use crate::engine::desk::Desk;
@@ -83,6 +84,11 @@ impl Guards {
         self.desk.watch(&supervisor);
         self.lock().insert(agent, supervisor);
         Ok(())
+    }
+
+    /// What files were before they were destroyed.
+    pub(in crate::engine) fn images(&self) -> &Arc<BeforeImages> {
+        &self.ground.images
     }
 
     /// What another process must know to build a fence.

@@ -12,10 +12,12 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::build_output::BuildOutput;
+use super::images::BeforeImages;
 use crate::arbiter::{Disk, Input};
 use crate::engine::desk::{Desk, Look};
 use crate::engine::keeper::Keeper;
 use crate::guard::writers::{self, Writers};
+use crate::history::Store;
 use crate::model::id::OpId;
 use crate::model::lease::Owner;
 use crate::model::path::WorkPath;
@@ -33,6 +35,8 @@ pub(in crate::engine) struct Lookout {
     pub(in crate::engine) root: PathBuf,
     pub(in crate::engine) output: Arc<BuildOutput>,
     pub(in crate::engine) keeper: Arc<Keeper>,
+    pub(in crate::engine) images: Option<Arc<BeforeImages>>,
+    pub(in crate::engine) store: Arc<Store>,
 }
 
 /// A file that is looked after.
@@ -114,10 +118,16 @@ impl Lookout {
     /// Tells what is there now; false if nobody wants to know any more.
     fn look(&self, Open { op, path, .. }: &Open) -> bool {
         let Some(desk) = self.desk.upgrade() else { return false };
+        let was = self.images.as_ref().and_then(|images| {
+            let taken = images.take(*op, path, &self.store);
+            // The image stays, and becomes a change at the next start.
+            let missed = |error| tracing::warn!(%error, "what {path} was is not stored yet");
+            taken.map_err(missed).ok().flatten()
+        });
         let disk = self.read(path);
         let input = Input::LookedAfter { op: *op, path: path.clone(), disk };
         // Without an answer the file stays in flight.
-        drop(desk.decide_beside(input));
+        drop(desk.decide_looking(input, was));
         true
     }
 

@@ -13,11 +13,12 @@ use rustix::io::Errno;
 
 use super::aliases::Aliases;
 use super::build_output::BuildOutput;
+use super::images::{self, BeforeImages};
 use super::index::{self, Entry};
 use super::wish;
 use crate::arbiter::{Deed, Effect, Input, Mark, Touch, is_protected};
 use crate::engine::desk::{Attempt, Desk, Look, Unanswered};
-use crate::guard::request::{Answer, Arbitrate, Found, Op, Outcome, Request, Target};
+use crate::guard::request::{Answer, Arbitrate, Found, Op, Outcome, Request, Target, Victim};
 use crate::guard::supervisor::LONGEST_PARK;
 use crate::model::id::OpId;
 use crate::model::lease::{Owner, Refusal};
@@ -29,6 +30,8 @@ pub(in crate::engine) struct Ground {
     pub(in crate::engine) root: PathBuf,
     pub(in crate::engine) output: Arc<BuildOutput>,
     pub(in crate::engine) aliases: Aliases,
+    /// What files were before they were destroyed.
+    pub(in crate::engine) images: Arc<BeforeImages>,
     /// Files, and folders with `/` at their ends, that only the person may let be written.
     pub(in crate::engine) protected: Vec<String>,
 }
@@ -45,7 +48,15 @@ pub(in crate::engine) struct Porter {
     pub(in crate::engine) itself: Option<u32>,
     /// Who else wants to hear why something is refused.
     pub(in crate::engine) hears: Option<Hears>,
-    open: Mutex<HashMap<u64, OpId>>,
+    open: Mutex<HashMap<u64, Granted>>,
+}
+
+/// A call that was let go.
+#[derive(Debug, Clone)]
+struct Granted {
+    op: OpId,
+    /// The entry that it is about, if what was there may be needed again.
+    path: Option<WorkPath>,
 }
 
 impl fmt::Debug for Porter {
@@ -136,10 +147,12 @@ impl Porter {
         let op = self.desk.next_touch();
         let owner = self.owner.clone();
         let safe = self.has_asked(request, &marks);
+        let named = String::from_utf8_lossy(&request.target.path);
+        let path = marks.iter().map(|mark| &mark.path).find(|path| path.as_str() == named).cloned();
         let touch = Touch { op, owner, itself, safe, marks, wait_ms };
         let answer = self.desk.decide_beside(Input::Touch(touch))?;
         match answer {
-            Some(Effect::Granted { .. }) => Ok(Verdict::Granted(op)),
+            Some(Effect::Granted { .. }) => Ok(Verdict::Granted(Granted { op, path })),
             Some(Effect::Waiting { .. }) => Ok(Verdict::Waits),
             Some(Effect::Refused { refusal, .. }) => Ok(Verdict::Refused(refusal)),
             Some(_) | None => Err(Unanswered),
@@ -175,7 +188,7 @@ impl Porter {
         self.desk.tell_refused(attempt, refusal);
     }
 
-    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<u64, OpId>> {
+    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Granted>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -183,7 +196,7 @@ impl Porter {
 /// What the arbiter says to a call.
 enum Verdict {
     Passes,
-    Granted(OpId),
+    Granted(Granted),
     Waits,
     Refused(Refusal),
 }
@@ -194,8 +207,8 @@ impl Arbitrate for Porter {
         let wait_ms = u64::try_from(left.as_millis()).unwrap_or(0);
         match self.touch(request, wait_ms) {
             Ok(Verdict::Passes) => Answer::Allow,
-            Ok(Verdict::Granted(op)) => {
-                self.open().insert(request.id, op);
+            Ok(Verdict::Granted(granted)) => {
+                self.open().insert(request.id, granted);
                 Answer::Allow
             }
             Ok(Verdict::Waits) => Answer::Park,
@@ -207,10 +220,23 @@ impl Arbitrate for Porter {
         }
     }
 
+    fn before(&self, request: &Request, victim: &Victim<'_>) -> Result<(), Errno> {
+        let granted = self.open().get(&request.id).cloned();
+        let Some(Granted { op, path: Some(path) }) = granted else { return Ok(()) };
+        let kept = self.ground.images.keep(request, op, &self.owner, &path, victim);
+        kept.map_err(|error| {
+            tracing::warn!(%error, "what {path} was cannot be kept, so it is left alone");
+            Errno::from_io_error(&error).unwrap_or(Errno::IO)
+        })
+    }
+
     fn done(&self, request: &Request, outcome: Outcome) {
-        let op = self.open().remove(&request.id);
+        let granted = self.open().remove(&request.id);
         let made = matches!(outcome, Outcome::Done | Outcome::LeftToKernel);
-        if let Some(op) = op {
+        if let Some(Granted { op, .. }) = granted {
+            if !made {
+                self.ground.images.unmade(op);
+            }
             let end = if made { Input::Touched { op } } else { Input::Untouched { op } };
             // What is not taken down stays in flight, and nobody else gets the file.
             drop(self.desk.decide_beside(end));
@@ -221,7 +247,9 @@ impl Arbitrate for Porter {
         if outcome == Outcome::Expired {
             match self.touch(request, 0) {
                 Ok(Verdict::Refused(refusal)) => self.tell(request.thread, refusal),
-                Ok(Verdict::Granted(op)) => drop(self.desk.decide_beside(Input::Untouched { op })),
+                Ok(Verdict::Granted(Granted { op, .. })) => {
+                    drop(self.desk.decide_beside(Input::Untouched { op }))
+                }
                 Ok(Verdict::Passes | Verdict::Waits) | Err(Unanswered) => {}
             }
         }
@@ -284,7 +312,8 @@ const KEPT: [&str; 8] =
 /// writes, and messages that an editor writes for it, come and go with whoever uses them.
 fn is_gits_own(inner: &str, deed: Deed, thread: u32) -> bool {
     let name = inner.rsplit('/').next().unwrap_or(inner);
-    if inner.split('/').any(|part| part.eq_ignore_ascii_case("hooks")) {
+    let closed = ["hooks", images::FOLDER];
+    if inner.split('/').any(|part| closed.iter().any(|one| one.eq_ignore_ascii_case(part))) {
         return false;
     }
     match deed {

@@ -4,10 +4,11 @@ use super::writes::{Phase, Purpose};
 use crate::agent::Verdict;
 use crate::arbiter;
 use crate::engine::desk::{Attempt, Decided};
+use crate::engine::door::images::Taken;
 use crate::engine::effect::Effect;
 use crate::engine::event::{Event, RefusedAttempt};
 use crate::engine::input::Ticket;
-use crate::engine::state::{AfterStore, KEPT_REFUSALS, State, Step};
+use crate::engine::state::{AfterStore, Doing, KEPT_REFUSALS, State, Step};
 use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Process, Record};
 use crate::model::agent::Wait;
 use crate::model::change::{Change, Image};
@@ -32,9 +33,18 @@ impl State {
 
     /// Does what follows from decisions that the guard's threads have made.
     pub(in crate::engine) fn decided_beside(&mut self, step: &mut Step, all: Vec<Decided>) {
-        for Decided { attempt, effects } in all {
+        // Somebody else's doing is not what the loop is about just now.
+        let doing = std::mem::take(&mut self.doing);
+        for Decided { attempt, was, effects } in all {
+            self.doing.image = was.as_ref().map(|was| was.image);
+            self.doing.by_process = true;
             self.follow(step, attempt.as_ref(), effects);
+            self.doing = Doing::default();
+            if let Some(Taken { name, .. }) = was {
+                step.out.push(Effect::SpendImage(name));
+            }
         }
+        self.doing = doing;
     }
 
     fn follow(
@@ -364,12 +374,28 @@ impl State {
             at: step.now.wall,
             agent: self.owner_name(&owner),
             turn: self.turn_of(&owner),
-            tool: self.doing.tool.clone(),
+            tool: self.tool_of(&owner),
             reverts: self.doing.reverts.clone(),
             over,
-            ..Change::of(path, owner, image(before, self.doing.was), after.map(Image::from))
+            ..Change::of(
+                path,
+                owner,
+                self.doing.image.or_else(|| image(before, self.doing.was)),
+                after.map(Image::from),
+            )
         };
         step.store(Record::Change(Box::new(ChangeRow { workspace, change })));
+    }
+
+    /// With what an owner makes the change that is told just now: of a process the command that its
+    /// agent runs, if that is known.
+    fn tool_of(&self, owner: &Owner) -> String {
+        if !self.doing.by_process {
+            return self.doing.tool.clone();
+        }
+        let agent = self.agent_of(owner);
+        let mut shells = self.shells.iter().filter(|((of, _), _)| Some(*of) == agent);
+        shells.next().map(|(_, shell)| shell.command.clone()).unwrap_or_default()
     }
 
     /// The turn in which an agent is, counted from 1.

@@ -23,7 +23,7 @@ const COMMAND: usize = 200;
 pub(in crate::engine) struct Shell {
     owner: Owner,
     /// The beginning of its line.
-    command: String,
+    pub(super) command: String,
     stage: Stage,
 }
 

@@ -141,6 +141,7 @@ fn wanted(effect: &Effect) -> Option<String> {
         Effect::Store(_)
         | Effect::Subscribe(_)
         | Effect::Exec { .. }
+        | Effect::SpendImage(_)
         | Effect::StoreNow { .. }
         | Effect::Resolve { .. }
         | Effect::Inspect { .. }

@@ -1,0 +1,215 @@
+//! Before-images at the door: what a file was is safe before a process is let at it.
+//!
+//! An image is made while the process waits. It goes once the change that names its content is
+//! stored; what a crash leaves behind becomes changes at the next start.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::engine::identity;
+use crate::guard::request::{Op, Open, Request, Victim};
+use crate::history::contents::Contents;
+use crate::history::images::{Deed, ImageName, Images};
+use crate::history::{Store, StoreError};
+use crate::model::change::Image;
+use crate::model::id::OpId;
+use crate::model::lease::Owner;
+use crate::model::path::WorkPath;
+
+/// A file that is emptied or rewritten is copied up to this size, which a process can wait for;
+/// of a larger one there is an image only where the file system can share its blocks.
+const COPIED: u64 = 64 * 1024 * 1024;
+
+/// The images of one workspace.
+#[derive(Debug)]
+pub(in crate::engine) struct BeforeImages {
+    images: Images,
+    contents: Contents,
+    last: AtomicU64,
+    kept: Mutex<HashMap<(OpId, WorkPath), ImageName>>,
+    spent: Sender<ImageName>,
+}
+
+/// An image whose content is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::engine) struct Taken {
+    /// To be forgotten once its change is stored.
+    pub(in crate::engine) name: ImageName,
+    /// What the file was.
+    pub(in crate::engine) image: Image,
+}
+
+/// Where the images of the workspace at `root` are: beside the history if that is on the same file
+/// system, so that an image can be a link; else inside git's folder.
+pub(in crate::engine) fn folder(history: &Path, root: &Path) -> PathBuf {
+    let mut name = history.as_os_str().to_owned();
+    name.push("-images");
+    let hash = crate::model::path::Hash::of(root.as_os_str().as_bytes()).to_hex();
+    let beside = PathBuf::from(name).join(&hash[..16]);
+    let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
+    let git = root.join(".git");
+    let near = history.parent().and_then(device);
+    if near != device(root) && git.is_dir() && device(&git) == device(root) {
+        return git.join(FOLDER);
+    }
+    beside
+}
+
+/// The folder inside git's own, in which agents change nothing.
+pub(super) const FOLDER: &str = "benchdog-images";
+
+impl BeforeImages {
+    /// Opens the folder. What a crash left there is stored as changes. Images that are spent are to
+    /// be forgotten by [`forget_spent`](Self::forget_spent).
+    pub(in crate::engine) fn open(
+        folder: &Path,
+        root: &Path,
+        store: &Store,
+    ) -> Result<(Self, Receiver<ImageName>), StoreError> {
+        let fail = |error: io::Error| StoreError::of_io(&error, folder);
+        let contents = Contents::beside(store.path());
+        let images = Images::open(folder).map_err(fail)?;
+        let scan = images.scan().map_err(fail)?;
+        let adopted = images.adopt(&scan.images, root, &contents)?;
+        if !adopted.is_empty() {
+            let records = adopted.iter().flat_map(|one| one.records.clone()).collect();
+            store.blocking_queue(records)?;
+            store.flush().wait()?;
+            for one in &adopted {
+                images.forget(&one.image).map_err(fail)?;
+            }
+        }
+        let workspace = root.to_string_lossy();
+        let stored = store.reader()?.last_serial(&workspace)?;
+        let last = scan.last_serial.max(stored).unwrap_or(0);
+        let (spent, gone) = channel();
+        let last = AtomicU64::new(last);
+        Ok((Self { images, contents, last, kept: Mutex::default(), spent }, gone))
+    }
+
+    /// Keeps what a call is about to destroy or rewrite. Without that it must not be made.
+    pub(super) fn keep(
+        &self,
+        request: &Request,
+        op: OpId,
+        owner: &Owner,
+        path: &WorkPath,
+        victim: &Victim<'_>,
+    ) -> io::Result<()> {
+        let Some(deed) = deed(request) else { return Ok(()) };
+        let size = request.target.found.map_or(0, |found| found.size);
+        if path.may_be_secret() || (deed == Deed::Rewritten && (size == 0 || size > COPIED)) {
+            return Ok(());
+        }
+        let name = ImageName {
+            serial: self.last.fetch_add(1, Ordering::Relaxed) + 1,
+            at: identity::wall(),
+            deed,
+            owner: owner.clone(),
+            path: path.clone(),
+        };
+        match (deed, victim) {
+            (Deed::Unnamed, Victim::Entry { folder, name: entry }) => {
+                let entry = entry.to_bytes();
+                let entry = entry.strip_suffix(b"/").unwrap_or(entry);
+                self.images.keep(&name, *folder, OsStr::from_bytes(entry))?;
+            }
+            (Deed::Rewritten, _) | (Deed::Unnamed, Victim::File(_)) => {
+                self.images.keep_copy(&name, &mut File::from(victim.read()?))?;
+            }
+        }
+        self.lock().insert((op, path.clone()), name);
+        Ok(())
+    }
+
+    /// A call was not made after all.
+    pub(super) fn unmade(&self, op: OpId) {
+        let names: Vec<ImageName> = {
+            let mut kept = self.lock();
+            let of: Vec<_> = kept.keys().filter(|(of, _)| *of == op).cloned().collect();
+            of.into_iter().filter_map(|key| kept.remove(&key)).collect()
+        };
+        for name in names {
+            self.spend(name);
+        }
+    }
+
+    /// Whether there is an image of what a call made of a file.
+    pub(super) fn take(
+        &self,
+        op: OpId,
+        path: &WorkPath,
+        store: &Store,
+    ) -> Result<Option<Taken>, StoreError> {
+        let name = self.lock().remove(&(op, path.clone()));
+        let Some(name) = name else { return Ok(None) };
+        let full = self.images.path_of(&name);
+        let fail = |error: io::Error| StoreError::of_io(&error, &full);
+        let meta = std::fs::symlink_metadata(&full).map_err(fail)?;
+        let taken = if meta.is_symlink() {
+            let target = std::fs::read_link(&full).map_err(fail)?;
+            self.contents.take(path, &mut target.as_os_str().as_bytes())?
+        } else {
+            self.contents.take(path, &mut File::open(&full).map_err(fail)?)?
+        };
+        store.blocking_queue(taken.record.into_iter().collect())?;
+        let image = Image { hash: taken.hash, mode: Some(meta.mode()) };
+        Ok(Some(Taken { name, image }))
+    }
+
+    /// An image is of no use any more once all that was said until now is stored.
+    pub(in crate::engine) fn spend(&self, name: ImageName) {
+        // Without a listener it becomes a change, or nothing, at the next start.
+        let _ = self.spent.send(name);
+    }
+
+    /// The life of a thread that forgets images that are spent; it ends with the last of those who
+    /// keep them.
+    pub(in crate::engine) fn forget_spent(
+        images: &Weak<Self>,
+        gone: &Receiver<ImageName>,
+        store: &Store,
+    ) {
+        while let Ok(first) = gone.recv() {
+            let all: Vec<ImageName> = std::iter::once(first).chain(gone.try_iter()).collect();
+            // What is not stored is adopted at the next start.
+            let is_stored = store.flush().wait().is_ok();
+            let Some(images) = images.upgrade().filter(|_| is_stored) else { continue };
+            for name in all {
+                if let Err(error) = images.images.forget(&name) {
+                    tracing::warn!(%error, "a before-image of {} stays", name.path);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(OpId, WorkPath), ImageName>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a call does to the bytes of its target.
+fn deed(request: &Request) -> Option<Deed> {
+    match &request.op {
+        Op::Unlink | Op::Rename { .. } => Some(Deed::Unnamed),
+        Op::Open(Open::Truncate | Open::Append | Open::InPlace) | Op::Truncate => {
+            Some(Deed::Rewritten)
+        }
+        Op::Open(Open::CreateNew | Open::Create)
+        | Op::Rmdir
+        | Op::Link { .. }
+        | Op::Symlink
+        | Op::Mkdir
+        | Op::Mknod
+        | Op::Metadata(_)
+        | Op::Bind => None,
+    }
+}
