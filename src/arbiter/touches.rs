@@ -7,7 +7,7 @@
 //!   else gets the file: it is in flight like a tool's write. It ends when no process can write
 //!   the file any more, and by nothing else.
 //! - **Nothing unseen is destroyed.** What another owner wrote and nobody of this session has seen
-//!   is not emptied, replaced or removed.
+//!   is not emptied, replaced, removed, changed in place or carried away with its folder.
 //! - **All or nothing.** Of a call that concerns two names, both are free or none is touched.
 //!
 //! Whose process it is, is known by session; which of its sub-agents began it is not, so the owner
@@ -129,8 +129,9 @@ impl Table {
             return Some(Hindrance::No(refusal));
         }
         match deed {
-            Deed::Destroy => self.unseen_work(file, who).map(Hindrance::No),
-            Deed::Appear | Deed::Alter | Deed::MoveFolder | Deed::Forbidden => None,
+            Deed::Destroy | Deed::Overwrite => self.unseen_work(file, who).map(Hindrance::No),
+            Deed::MoveFolder => self.unseen_below(file, who).map(Hindrance::No),
+            Deed::Appear | Deed::Alter | Deed::Forbidden => None,
         }
     }
 
@@ -211,6 +212,15 @@ impl Table {
         }
         // What was before the changes that are remembered may have been anybody's.
         if slot.changes.len() == CHANGES { refuse(None) } else { None }
+    }
+
+    /// The refusal of another name for a folder, by which files below would lose theirs.
+    fn unseen_below(&self, folder: FileId, who: Who) -> Option<Refusal> {
+        let folder = self.path(folder);
+        let mut known = (0..).map(FileId).take(self.files.len());
+        known.find_map(|file| {
+            if self.path(file).is_within(folder) { self.unseen_work(file, who) } else { None }
+        })
     }
 
     /// Whether a session, or one of its sub-agents, has seen all of a file as it was then.
@@ -396,8 +406,8 @@ impl Table {
             self.changed(file, who, after, None);
         }
         match (after, hold.deed) {
-            (Content::Is(hash), Deed::Destroy | Deed::Appear | Deed::Alter)
-                if hold.alone && (hold.knew || hold.deed != Deed::Alter) =>
+            (Content::Is(hash), Deed::Destroy | Deed::Appear | Deed::Overwrite | Deed::Alter)
+                if hold.alone && (hold.knew || anew(hold.deed)) =>
             {
                 self.learn(who, file, Some(Observation { hash, seen: Seen::OwnWrite }));
             }
@@ -421,5 +431,13 @@ impl Table {
         if self.right_of(file, op).is_some() {
             self.settle(file, next);
         }
+    }
+}
+
+/// Whether its doer knows all that a file is afterwards, whatever it was before.
+fn anew(deed: Deed) -> bool {
+    match deed {
+        Deed::Destroy | Deed::Appear => true,
+        Deed::Overwrite | Deed::Alter | Deed::MoveFolder | Deed::Forbidden => false,
     }
 }

@@ -257,7 +257,7 @@ fn is_gits_own(inner: &str, deed: Deed, thread: u32) -> bool {
         return false;
     }
     match deed {
-        Deed::Appear | Deed::Alter => true,
+        Deed::Appear | Deed::Overwrite | Deed::Alter => true,
         _ if name.ends_with(".lock") || name.starts_with("tmp_") => true,
         Deed::Destroy | Deed::MoveFolder | Deed::Forbidden => is_git(thread),
     }

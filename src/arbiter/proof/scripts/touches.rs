@@ -53,6 +53,44 @@ fn what_nobody_of_the_session_has_seen_is_not_destroyed() {
 }
 
 #[test]
+fn what_nobody_of_the_session_has_seen_is_not_changed_in_place_either() {
+    check(
+        "a reads f; a edits f two 2; a ends turn; b pokes f x; b reads f; b pokes f x",
+        "a may
+         tell b: A command of yours
+         b may not: UNREAD
+         b may",
+    );
+}
+
+#[test]
+fn who_changes_a_file_in_place_knows_of_it_what_it_knew_before() {
+    check_knowledge("b pokes f x", "b changed f");
+    check_knowledge(
+        "b shells f all; b pokes f x",
+        "b changed f
+         b knows f: OwnWrite
+         b changed f
+         b knows f: OwnWrite",
+    );
+}
+
+#[test]
+fn a_folder_is_not_carried_away_with_what_nobody_of_the_session_has_seen() {
+    check(
+        "a reads src/x; a edits src/x two 2; a ends turn; b moves src; b reads src/x; b moves src",
+        "a may
+         tell b: A command of yours
+         b may not: UNREAD
+         b may",
+    );
+    check(
+        "b moves src; a reads f; a edits f two 2; a ends turn; b moves src",
+        "b may\na may\nb may",
+    );
+}
+
+#[test]
 fn what_was_there_before_the_bench_may_be_destroyed() {
     check("b shells f all; b shells g all; b shells new all", "b may\nb may\nb may");
 }
