@@ -23,6 +23,7 @@ mod crash;
 mod demo;
 mod enforced;
 mod full_disk;
+mod gauntlet;
 mod model_api;
 mod no_lost_updates;
 mod real_cli;
