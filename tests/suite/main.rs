@@ -32,4 +32,5 @@ mod script_agent;
 mod script_flow;
 mod script_races;
 mod sessions;
+mod shell_writers;
 mod tidy;
