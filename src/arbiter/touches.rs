@@ -257,6 +257,10 @@ impl Table {
             }
         }
         let alone = others.is_empty();
+        let new = self.at(file).changes.is_empty() && !matches!(was, Some(Content::Is(_)));
+        if deed == Deed::Appear && new && self.at(file).born.is_none() {
+            self.at_mut(file).born = Some(who);
+        }
         self.at_mut(file).touched.push(op);
         let old = self.at(file).right.clone();
         if let Some(right) = &old
@@ -306,7 +310,11 @@ impl Table {
     /// A touch was not carried out.
     pub(super) fn untouched(&mut self, op: OpId) {
         let Some(touching) = self.touches.remove(&op) else { return };
-        for Hold { file, before, .. } in touching.hold {
+        for Hold { file, deed, before, .. } in touching.hold {
+            if deed == Deed::Appear {
+                // It may have been there.
+                self.at_mut(file).born = None;
+            }
             self.let_go(op, file, before);
         }
         self.moved(op);
@@ -388,13 +396,25 @@ impl Table {
         if wrote {
             self.owners.wrote(who, self.now);
         }
-        let gone = self.at(file).disk == Some(Content::Absent);
+        let gone = Content::of(disk) == Some(Content::Absent);
+        // Programs remove a file to make it anew: nobody else makes it in between.
+        let removed = gone && hold.deed == Deed::Destroy;
         let next = match right {
-            _ if gone || orphan => None,
-            Some(right) if wrote => Some(self.hold(file, &right, None)),
+            _ if orphan || (gone && self.is_passing(file, who)) => None,
+            Some(right) if wrote || removed => Some(self.hold(file, &right, None)),
             Some(_) | None => hold.before,
         };
         self.let_go(op, file, next);
+    }
+
+    /// Whether a name has never been of interest to anybody but this session, which made it.
+    fn is_passing(&self, file: FileId, who: Who) -> bool {
+        let slot = self.at(file);
+        slot.born.is_some_and(|born| self.same_clan(born, who))
+            && slot.changes.iter().all(|change| self.same_clan(change.who, who))
+            && !self.owners.iter().any(|record| {
+                record.clan != self.owners.clan(who) && record.observed.contains_key(&file)
+            })
     }
 
     /// What a file became by a touch; whether it has changed.

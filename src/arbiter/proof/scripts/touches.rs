@@ -91,6 +91,38 @@ fn a_folder_is_not_carried_away_with_what_nobody_of_the_session_has_seen() {
 }
 
 #[test]
+fn a_file_that_a_process_removes_is_made_anew_by_nobody_else_meanwhile() {
+    check(
+        "a shells f all slowly; f is written; f removes f; a is over; b appends f more; a appends f new;
+         a ends turn; b appends f more",
+        "a may
+         tell b: A command of yours
+         b may not: HELD
+         a may
+         b may",
+    );
+    // Also where its text was known before.
+    check(
+        "a reads f; a edits f two 2; a shells f all slowly; f is written; f removes f; a is over; b appends f x",
+        "a may
+         a may
+         tell b: A command of yours
+         b may not: HELD",
+    );
+}
+
+#[test]
+fn a_name_that_only_its_maker_knew_is_free_when_it_is_gone() {
+    check_moves(
+        "a creates t slowly; a is done; a shells t x slowly; t is written; t removes t; a is over",
+        "t: a inflight
+         t: a held
+         t: a inflight
+         t: free",
+    );
+}
+
+#[test]
 fn what_was_there_before_the_bench_may_be_destroyed() {
     check("b shells f all; b shells g all; b shells new all", "b may\nb may\nb may");
 }
