@@ -27,6 +27,7 @@ pub(crate) const SCENES: &[(&str, Scene)] = &[
     ("a symlink that is swapped meanwhile", swapped),
     ("four who append at once", appended),
     ("parked, then done", parked),
+    ("removed, to be made anew", anew),
     ("two processes that wait for each other", crossed),
     ("two tools that wait for each other", crossed_tools),
     ("a sub-agent and its parent", family),
@@ -236,6 +237,23 @@ fn parked(field: &Field, number: usize) -> Result<String, String> {
     let text = field.text(&path);
     assert!(text.ends_with(&format!("{{ }}\n{BLUES}\n")), "{text}");
     Ok("done after the wait".to_owned())
+}
+
+/// So do `git apply`, and `mv` from another disk.
+fn anew(field: &Field, number: usize) -> Result<String, String> {
+    let (blue, red, path, folder) = place(field, number);
+    let gate = gate(field, &folder);
+    assert_eq!(field.read(&red, &path), "OK");
+    let script = "cp $F $OUT/old; rm $F; echo gone; read x < $OUT/go; set -C; cat $OUT/old > $F";
+    let mut running = field.start(&red, &folder, F, script);
+    assert_eq!(running.stdout.next().as_deref(), Some("gone"));
+    let told = field.shell(&blue, &folder, F, "echo x >> $F");
+    assert_eq!(code_of(&told), Some("held"), "{told}");
+    assert_eq!(field.write(&blue, &path, "x"), "HELD");
+    open(&gate);
+    assert_eq!(running.wait_exit().0, Some(0));
+    assert!(field.text(&path).contains("third"));
+    Ok("nobody else makes it meanwhile".to_owned())
 }
 
 fn crossed(field: &Field, number: usize) -> Result<String, String> {
