@@ -151,7 +151,7 @@ impl Player {
             let mark = |place: usize| format!("@{number}:{turn}:{place}");
             let whole = turn % 2 == 0;
             let change = |whole: bool, path: &str, place: usize| {
-                if with == With::ToolsAndShell && (place + turn) % 2 == 0 {
+                if with == With::ToolsAndShell && (place + turn).is_multiple_of(2) {
                     let means = if whole { Means::Sed } else { Means::Append };
                     return Step::Shell(path.to_owned(), mark(place), means);
                 }

@@ -155,7 +155,7 @@ impl Writer<'_> {
                 looked = from;
                 let Some(seen) = self.look(path) else { return false };
                 from = now_ms();
-                let result = if number % 2 == 0 {
+                let result = if number.is_multiple_of(2) {
                     let content = format!("{seen}{marker}\n");
                     self.tool("write_file", &json!({ "path": path, "content": content }))
                 } else {
