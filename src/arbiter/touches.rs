@@ -129,6 +129,8 @@ impl Table {
             return Some(Hindrance::No(refusal));
         }
         match deed {
+            // It was judged, and granted on top of what its owner has not seen.
+            Deed::Destroy | Deed::Overwrite if self.carries_out(file, touch.itself) => None,
             Deed::Destroy | Deed::Overwrite => self.unseen_work(file, who).map(Hindrance::No),
             Deed::MoveFolder => self.unseen_below(file, who).map(Hindrance::No),
             Deed::Appear | Deed::Alter | Deed::Forbidden => None,
@@ -174,10 +176,21 @@ impl Table {
     /// Whether a touch may begin while this is in flight for its session.
     fn may_be_joined(&self, right: &Right, itself: bool) -> bool {
         let Some(op) = right.op else { return false };
-        let carried_out = |(_, stage, write): (Who, Stage, &Write)| {
-            itself && stage == Stage::Granted && write.hand == Hand::Owner
+        self.touches.contains_key(&op) || (itself && self.is_granted_to_its_owner(op))
+    }
+
+    /// Whether a touch, of which it is known that nobody else has the file, is a tool's write.
+    fn carries_out(&self, file: FileId, itself: bool) -> bool {
+        let op = self.at(file).right.as_ref().and_then(|right| right.op);
+        itself && op.is_some_and(|op| self.is_granted_to_its_owner(op))
+    }
+
+    /// Whether this is a write that a tool was granted and carries out itself.
+    fn is_granted_to_its_owner(&self, op: OpId) -> bool {
+        let granted = |(_, stage, write): (Who, Stage, &Write)| {
+            stage == Stage::Granted && write.hand == Hand::Owner
         };
-        self.touches.contains_key(&op) || self.write_of(op).is_some_and(carried_out)
+        self.write_of(op).is_some_and(granted)
     }
 
     /// The refusal of a touch that would destroy what nobody of its session has seen.

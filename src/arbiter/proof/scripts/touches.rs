@@ -154,6 +154,17 @@ fn a_write_of_a_tool_is_carried_out_by_its_own_process_and_no_other_one() {
 }
 
 #[test]
+fn a_write_on_top_of_an_unseen_change_is_carried_out() {
+    check(
+        "a reads f; b reads f; b edits f two 2; b ends turn; a edits f six 6 slowly;
+         a carries out f; a is over",
+        "b may
+         a may with a note
+         4 may",
+    );
+}
+
+#[test]
 fn what_a_process_wrote_is_its_owners() {
     check_knowledge(
         "a shells f all; b reads f; a appends f more",
