@@ -223,7 +223,9 @@ pub enum Deed {
     Appear,
     /// What it was goes: it is emptied, replaced or removed.
     Destroy,
-    /// A part of it changes, or what is known about it.
+    /// It is opened so that any of it may be changed in place. How much is, is not known before.
+    Overwrite,
+    /// It grows at its end, or what is known about it changes.
     Alter,
     /// A folder gets another name, with everything below.
     MoveFolder,

@@ -91,6 +91,8 @@ pub(super) struct File {
     pub(super) timer: Option<Mono>,
     /// Touches that were granted and have not ended, all of one clan.
     pub(super) touched: Vec<OpId>,
+    /// Whose process made it, if nobody knew of the name before.
+    pub(super) born: Option<Who>,
     /// Whose process was last refused it, and when its owner was told.
     pub(super) told: Option<(Who, Mono)>,
 }

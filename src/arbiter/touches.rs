@@ -7,7 +7,8 @@
 //!   else gets the file: it is in flight like a tool's write. It ends when no process can write
 //!   the file any more, and by nothing else.
 //! - **Nothing unseen is destroyed.** What another owner wrote and nobody of this session has seen
-//!   is not emptied, replaced or removed, unless it is safe elsewhere.
+//!   is not emptied, replaced, removed, changed in place or carried away with its folder, unless it
+//!   is safe elsewhere.
 //! - **All or nothing.** Of a call that concerns two names, both are free or none is touched.
 //!
 //! Whose process it is, is known by session; which of its sub-agents began it is not, so the owner
@@ -129,8 +130,12 @@ impl Table {
             return Some(Hindrance::No(refusal));
         }
         match deed {
-            Deed::Destroy if !touch.safe => self.unseen_work(file, who).map(Hindrance::No),
-            Deed::Destroy | Deed::Appear | Deed::Alter | Deed::MoveFolder | Deed::Forbidden => None,
+            // It was judged, and granted on top of what its owner has not seen.
+            Deed::Destroy | Deed::Overwrite if self.carries_out(file, touch.itself) => None,
+            _ if touch.safe => None,
+            Deed::Destroy | Deed::Overwrite => self.unseen_work(file, who).map(Hindrance::No),
+            Deed::MoveFolder => self.unseen_below(file, who).map(Hindrance::No),
+            Deed::Appear | Deed::Alter | Deed::Forbidden => None,
         }
     }
 
@@ -173,10 +178,21 @@ impl Table {
     /// Whether a touch may begin while this is in flight for its session.
     fn may_be_joined(&self, right: &Right, itself: bool) -> bool {
         let Some(op) = right.op else { return false };
-        let carried_out = |(_, stage, write): (Who, Stage, &Write)| {
-            itself && stage == Stage::Granted && write.hand == Hand::Owner
+        self.touches.contains_key(&op) || (itself && self.is_granted_to_its_owner(op))
+    }
+
+    /// Whether a touch, of which it is known that nobody else has the file, is a tool's write.
+    fn carries_out(&self, file: FileId, itself: bool) -> bool {
+        let op = self.at(file).right.as_ref().and_then(|right| right.op);
+        itself && op.is_some_and(|op| self.is_granted_to_its_owner(op))
+    }
+
+    /// Whether this is a write that a tool was granted and carries out itself.
+    fn is_granted_to_its_owner(&self, op: OpId) -> bool {
+        let granted = |(_, stage, write): (Who, Stage, &Write)| {
+            stage == Stage::Granted && write.hand == Hand::Owner
         };
-        self.touches.contains_key(&op) || self.write_of(op).is_some_and(carried_out)
+        self.write_of(op).is_some_and(granted)
     }
 
     /// The refusal of a touch that would destroy what nobody of its session has seen.
@@ -213,6 +229,15 @@ impl Table {
         if slot.changes.len() == CHANGES { refuse(None) } else { None }
     }
 
+    /// The refusal of another name for a folder, by which files below would lose theirs.
+    fn unseen_below(&self, folder: FileId, who: Who) -> Option<Refusal> {
+        let folder = self.path(folder);
+        let mut known = (0..).map(FileId).take(self.files.len());
+        known.find_map(|file| {
+            if self.path(file).is_within(folder) { self.unseen_work(file, who) } else { None }
+        })
+    }
+
     /// Whether a session, or one of its sub-agents, has seen all of a file as it was then.
     fn clan_saw(&self, who: Who, file: FileId, then: Content) -> bool {
         let clan = self.owners.clan(who);
@@ -247,6 +272,10 @@ impl Table {
             }
         }
         let alone = others.is_empty();
+        let new = self.at(file).changes.is_empty() && !matches!(was, Some(Content::Is(_)));
+        if deed == Deed::Appear && new && self.at(file).born.is_none() {
+            self.at_mut(file).born = Some(who);
+        }
         self.at_mut(file).touched.push(op);
         let old = self.at(file).right.clone();
         if let Some(right) = &old
@@ -296,7 +325,11 @@ impl Table {
     /// A touch was not carried out.
     pub(super) fn untouched(&mut self, op: OpId) {
         let Some(touching) = self.touches.remove(&op) else { return };
-        for Hold { file, before, .. } in touching.hold {
+        for Hold { file, deed, before, .. } in touching.hold {
+            if deed == Deed::Appear {
+                // It may have been there.
+                self.at_mut(file).born = None;
+            }
             self.let_go(op, file, before);
         }
         self.moved(op);
@@ -378,13 +411,25 @@ impl Table {
         if wrote {
             self.owners.wrote(who, self.now);
         }
-        let gone = self.at(file).disk == Some(Content::Absent);
+        let gone = Content::of(disk) == Some(Content::Absent);
+        // Programs remove a file to make it anew: nobody else makes it in between.
+        let removed = gone && hold.deed == Deed::Destroy;
         let next = match right {
-            _ if gone || orphan => None,
-            Some(right) if wrote => Some(self.hold(file, &right, None)),
+            _ if orphan || (gone && self.is_passing(file, who)) => None,
+            Some(right) if wrote || removed => Some(self.hold(file, &right, None)),
             Some(_) | None => hold.before,
         };
         self.let_go(op, file, next);
+    }
+
+    /// Whether a name has never been of interest to anybody but this session, which made it.
+    fn is_passing(&self, file: FileId, who: Who) -> bool {
+        let slot = self.at(file);
+        slot.born.is_some_and(|born| self.same_clan(born, who))
+            && slot.changes.iter().all(|change| self.same_clan(change.who, who))
+            && !self.owners.iter().any(|record| {
+                record.clan != self.owners.clan(who) && record.observed.contains_key(&file)
+            })
     }
 
     /// What a file became by a touch; whether it has changed.
@@ -398,8 +443,8 @@ impl Table {
             self.changed(file, who, after, None);
         }
         match (after, hold.deed) {
-            (Content::Is(hash), Deed::Destroy | Deed::Appear | Deed::Alter)
-                if hold.alone && (hold.knew || hold.deed != Deed::Alter) =>
+            (Content::Is(hash), Deed::Destroy | Deed::Appear | Deed::Overwrite | Deed::Alter)
+                if hold.alone && (hold.knew || anew(hold.deed)) =>
             {
                 self.learn(who, file, Some(Observation { hash, seen: Seen::OwnWrite }));
             }
@@ -423,5 +468,13 @@ impl Table {
         if self.right_of(file, op).is_some() {
             self.settle(file, next);
         }
+    }
+}
+
+/// Whether its doer knows all that a file is afterwards, whatever it was before.
+fn anew(deed: Deed) -> bool {
+    match deed {
+        Deed::Destroy | Deed::Appear => true,
+        Deed::Overwrite | Deed::Alter | Deed::MoveFolder | Deed::Forbidden => false,
     }
 }

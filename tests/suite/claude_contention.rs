@@ -1,9 +1,10 @@
 //! Real sessions at work on the same files at the same time.
 //!
 //! Each agent adds marker lines and never removes any. A marker whose tool result was no error is
-//! acknowledged, and must be in its file at the end. With `BENCHDOG_FULL=1` there are 400 edits.
+//! acknowledged, and must be in its file at the end. With `BENCHDOG_FULL=1` there are 400 edits, and
+//! 2,000 where half of them are made by shell.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::bench_engine::BenchEngine;
 use crate::support::checker::{self, Verdict};
+use crate::support::guard::kernel_asks;
 use crate::support::model_api::{Gates, ModelApi, Request, open_gate, text, tool};
 use crate::support::workspace::Workspace;
 
@@ -44,10 +46,27 @@ enum Step {
     Edit(String, String),
     /// Add a marker by writing the whole file, as it was last read.
     Write(String, String),
+    /// Add a marker by a command: behind everything, or by replacing the file.
+    Shell(String, String, Means),
     /// Wait until all agents are here, so that what follows comes at the same moment.
     Meet(usize),
     /// Say that the turn is over.
     End,
+}
+
+/// How a command writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Means {
+    Append,
+    Sed,
+}
+
+/// With what agents write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum With {
+    Tools,
+    /// Every other write is made by a command.
+    ToolsAndShell,
 }
 
 /// A write that an agent tried, by its own account.
@@ -75,6 +94,8 @@ struct Player {
     todo: VecDeque<Step>,
     pending: Option<Step>,
     known: BTreeMap<String, String>,
+    /// What it has changed by a command, and must read again before a tool writes it.
+    changed: BTreeSet<String>,
     /// When each file was last looked at.
     looked: BTreeMap<String, i64>,
     /// When the pending step began.
@@ -116,7 +137,13 @@ fn anchor(agent: usize) -> String {
 }
 
 impl Player {
-    fn new(number: usize, workspace: &std::path::Path, turns: usize, meeting: Meeting) -> Self {
+    fn new(
+        number: usize,
+        workspace: &std::path::Path,
+        turns: usize,
+        with: With,
+        meeting: Meeting,
+    ) -> Self {
         let mut todo = VecDeque::new();
         for turn in 0..turns {
             let shared = format!("shared-{}.txt", turn % SHARED);
@@ -124,6 +151,10 @@ impl Player {
             let mark = |place: usize| format!("@{number}:{turn}:{place}");
             let whole = turn % 2 == 0;
             let change = |whole: bool, path: &str, place: usize| {
+                if with == With::ToolsAndShell && (place + turn).is_multiple_of(2) {
+                    let means = if whole { Means::Sed } else { Means::Append };
+                    return Step::Shell(path.to_owned(), mark(place), means);
+                }
                 let kind = if whole { Step::Write } else { Step::Edit };
                 kind(path.to_owned(), mark(place))
             };
@@ -144,6 +175,7 @@ impl Player {
             todo,
             pending: None,
             known: BTreeMap::new(),
+            changed: BTreeSet::new(),
             looked: BTreeMap::new(),
             issued: 0,
             attempts: Vec::new(),
@@ -181,9 +213,19 @@ impl Player {
             gate = Some(self.meeting.join(turn));
             next = self.todo.pop_front();
         }
+        if let Some(Step::Edit(path, _) | Step::Write(path, _) | Step::Shell(path, _, Means::Sed)) =
+            &next
+            && self.changed.contains(path)
+        {
+            let look = Step::Look(path.clone());
+            if let Some(step) = next.replace(look) {
+                self.todo.push_front(step);
+            }
+        }
         let Some(step) = next else { return text("All is done.") };
         let mut call = match &step {
             Step::Meet(_) | Step::End => return text("The turn is over."),
+            Step::Shell(..) => json!(null),
             Step::Look(path) => tool("Read", &json!({ "file_path": self.workspace.join(path) })),
             Step::Edit(path, marker) => {
                 let place = anchor(self.name.parse().unwrap());
@@ -203,6 +245,17 @@ impl Player {
                 )
             }
         };
+        if let Step::Shell(path, marker, means) = &step {
+            let path = self.workspace.join(path).display().to_string();
+            let command = match means {
+                Means::Append => format!("printf '%s\\n' '{marker}' >> {path}"),
+                Means::Sed => {
+                    let place = anchor(self.name.parse().unwrap());
+                    format!("sed -i 's/^{place}$/&\\n{marker}/' {path}")
+                }
+            };
+            call = tool("Bash", &json!({ "command": command }));
+        }
         self.issued = now_ms();
         self.pending = Some(step);
         call["wait"] = json!(gate);
@@ -220,7 +273,7 @@ impl Player {
     }
 
     fn settle(&mut self, step: Step, result: &str, is_error: bool) {
-        if let Step::Edit(path, _) | Step::Write(path, _) = &step {
+        if let Step::Edit(path, _) | Step::Write(path, _) | Step::Shell(path, ..) = &step {
             self.attempts.push(Attempt {
                 path: path.clone(),
                 looked: self.looked.get(path).copied().unwrap_or_default(),
@@ -233,10 +286,17 @@ impl Player {
         match &step {
             Step::Look(path) if !is_error => {
                 self.looked.insert(path.clone(), self.issued);
+                self.changed.remove(path);
                 self.known.insert(path.clone(), shown(result));
             }
             Step::Look(_) => self.failures.push(format!("Read: {result}")),
             Step::Meet(_) | Step::End => {}
+            Step::Shell(path, marker, _) if !is_error => {
+                self.end(path, marker, "acknowledged");
+                self.acknowledged += 1;
+                self.tries = 0;
+                self.changed.insert(path.clone());
+            }
             Step::Edit(path, marker) | Step::Write(path, marker) if !is_error => {
                 self.end(path, marker, "acknowledged");
                 self.acknowledged += 1;
@@ -245,8 +305,8 @@ impl Player {
                 let now = self.marked(&known, marker);
                 self.known.insert(path.clone(), now);
             }
-            Step::Edit(path, marker) | Step::Write(path, marker) => {
-                let refused = result.contains("NOT WRITTEN");
+            Step::Edit(path, marker) | Step::Write(path, marker) | Step::Shell(path, marker, _) => {
+                let refused = result.contains("NOT WRITTEN") || result.contains("resource busy");
                 self.end(path, marker, if refused { "refused" } else { "failed" });
                 self.refused += usize::from(refused);
                 // The agent's own check, which sees a change that is older than its question.
@@ -307,7 +367,7 @@ struct Figures {
 }
 
 /// All agents do their work; `None` without the real agent.
-fn work(edits: usize, arbitrate: bool) -> Option<Figures> {
+fn work(edits: usize, with: With, arbitrate: bool) -> Option<Figures> {
     let places: String = (0..AGENTS)
         .map(|agent| format!("{}\n{}", anchor(agent), format!("text of {agent}\n").repeat(6)))
         .collect();
@@ -321,16 +381,20 @@ fn work(edits: usize, arbitrate: bool) -> Option<Figures> {
     let turns = edits.div_ceil(AGENTS * EDITS_PER_TURN);
     let meeting = Meeting { come: Arc::default(), gates: api.gates() };
     let players: Vec<_> = (0..AGENTS)
-        .map(|n| Arc::new(Mutex::new(Player::new(n, workspace.path(), turns, meeting.clone()))))
+        .map(|n| Player::new(n, workspace.path(), turns, with, meeting.clone()))
+        .map(|player| Arc::new(Mutex::new(player)))
         .collect();
     for (number, player) in players.iter().enumerate() {
         let player = Arc::clone(player);
         api.answer(&format!("agent-{number}"), move |request| player.lock().unwrap().next(request));
     }
     let mut bench = BenchEngine::start_with(workspace, &api, |boot| boot.arbitrate = arbitrate)?;
-    let agents: Vec<AgentId> = (0..AGENTS)
-        .map(|n| bench.agent(&format!("agent-{n}"), PermissionMode::AcceptEdits))
-        .collect();
+    let mode = match with {
+        With::Tools => PermissionMode::AcceptEdits,
+        With::ToolsAndShell => PermissionMode::BypassPermissions,
+    };
+    let agents: Vec<AgentId> =
+        (0..AGENTS).map(|n| bench.agent(&format!("agent-{n}"), mode)).collect();
     let sessions: Vec<SessionId> = agents
         .iter()
         .map(|agent| {
@@ -477,7 +541,7 @@ fn a_refusal_counts_as_false_unless_somebody_had_the_file_then() {
 
 #[test]
 fn four_real_sessions_on_the_same_files_lose_nothing_and_are_not_blocked_without_reason() {
-    let Some(figures) = work(edits(), true) else { return };
+    let Some(figures) = work(edits(), With::Tools, true) else { return };
     say("with the arbiter", &figures);
     assert!(figures.verdict.acknowledged >= edits(), "{:?}", figures.verdict);
     figures.verdict.assert_nothing_lost();
@@ -488,10 +552,24 @@ fn four_real_sessions_on_the_same_files_lose_nothing_and_are_not_blocked_without
 }
 
 #[test]
+fn real_sessions_that_write_by_tool_and_by_shell_lose_nothing() {
+    if !kernel_asks() {
+        return;
+    }
+    let edits = if std::env::var_os("BENCHDOG_FULL").is_some() { 2_000 } else { 64 };
+    let Some(figures) = work(edits, With::ToolsAndShell, true) else { return };
+    say("by tool and by shell", &figures);
+    assert!(figures.verdict.acknowledged >= edits, "{:?}", figures.verdict);
+    figures.verdict.assert_nothing_lost();
+    assert_eq!(figures.failures, Vec::<String>::new());
+    assert!(figures.false_blocks.is_empty(), "{:#?}", figures.false_blocks);
+}
+
+#[test]
 fn without_the_arbiter_the_same_work_loses_edits() {
     // Who overtakes whom is up to the machine, so a run may be lucky; not several in a row.
     for _ in 0..4 {
-        let Some(figures) = work(edits(), false) else { return };
+        let Some(figures) = work(edits(), With::Tools, false) else { return };
         say("without the arbiter", &figures);
         assert!(figures.decisions.is_empty());
         if !figures.verdict.lost.is_empty() {

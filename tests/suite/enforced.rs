@@ -63,14 +63,6 @@ fn what_another_one_has_stays_and_the_reason_is_told() {
         assert!(ran.stderr.contains("\"blue\""), "{line}: {ran:#?}");
         assert_eq!(bench.workspace.read("src/a.rs"), "one\nblue's\n", "{line}");
     }
-    let before = bench.workspace.tree();
-    for line in ["git checkout -q .", "/usr/bin/env git stash", "git reset -q --hard", "git add -A"]
-    {
-        let ran = shell(&bench, "red", line);
-        assert_ne!(ran.code, Some(0), "{line}: {ran:#?}");
-        assert!(ran.stderr.contains("NOT RUN"), "{line}: {ran:#?}");
-        assert_eq!(bench.workspace.tree(), before, "{line}");
-    }
     let ran = shell(&bench, "red", "rm -rf .git");
     assert!(ran.stderr.contains("NOT WRITTEN"), "{ran:#?}");
     assert!(bench.workspace.has(".git/HEAD"));

@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::support::bench_process::Bench;
 use crate::support::engine::shut_down;
 use crate::support::git_bench::{GitBench, shim_path};
+use crate::support::guard::kernel_asks;
 use crate::support::workspace::Workspace;
 
 const FILES: [(&str, &str); 4] =
@@ -103,6 +104,35 @@ fn end(mut git: GitBench) {
     if let Some(engine) = git.engine.take() {
         shut_down(&git.bench, engine);
     }
+}
+
+#[test]
+fn a_git_that_does_not_ask_is_stopped_before_it_touches_anything() {
+    if !kernel_asks() {
+        return;
+    }
+    let git = GitBench::with(&FILES);
+    let (mut blue, mut green) = (git.shell("blue"), git.shell("green"));
+    change(&git);
+    green.done("true");
+    let before = git.picture();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let real = std::env::split_paths(&path).map(|folder| folder.join("git"));
+    let real = real.into_iter().find(|git| git.is_file()).unwrap();
+    for verb in ["stash -u", "checkout -f", "reset --hard", "commit -qam all"] {
+        let line = format!("{} {verb}", real.display());
+        let ran = blue.run(&line);
+        assert_ne!(ran.code, Some(0), "{line}: {ran:#?}");
+        assert!(ran.stderr.contains("index"), "{line}: {ran:#?}");
+        let after = git.picture();
+        for (what, then) in &before {
+            assert_eq!(Some(then), after.get(what), "{line} changed {what}");
+        }
+    }
+    let ran = blue.run(&format!("{} status --short", real.display()));
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    drop((blue, green));
+    end(git);
 }
 
 #[test]

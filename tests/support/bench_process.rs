@@ -16,6 +16,14 @@ use super::workspace::Workspace;
 /// The program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_benchdog");
 
+/// Names another copy of the program, for users who cannot reach the build folder.
+pub(crate) const COPY: &str = "BENCHDOG_TEST_PROGRAM";
+
+/// The program, wherever this user can reach it.
+fn program() -> PathBuf {
+    std::env::var_os(COPY).map_or_else(|| PathBuf::from(PROGRAM), PathBuf::from)
+}
+
 /// A home and a workspace for benchdog, and the commands run there.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -89,7 +97,7 @@ impl Bench {
 
     /// The program with these arguments, not started.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command.args(args).current_dir(self.workspace.path());
         command.env_clear().envs(self.environment());
         command

@@ -137,6 +137,14 @@ fn run(script: &str) -> (Vec<(OpId, String)>, Vec<Effect>) {
                 let op = world.call(&who, at, Action::Shell(Deed::MoveFolder, String::new()), 0);
                 names.push((op, words[0].into()));
             }
+            ["creates", at] => {
+                let op = world.call(&who, at, Action::Shell(Deed::Appear, lines("x")), 0);
+                names.push((op, words[0].into()));
+            }
+            ["pokes", at, text] => {
+                let op = world.call(&who, at, Action::Shell(Deed::Overwrite, lines(text)), 0);
+                names.push((op, words[0].into()));
+            }
             ["appends", at, text] => {
                 let op = world.call(&who, at, Action::Shell(Deed::Alter, lines(text)), 0);
                 names.push((op, words[0].into()));

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
@@ -38,6 +39,8 @@ struct Known {
 #[derive(Debug, Clone)]
 struct Folder {
     ignored: bool,
+    /// Which state of its own file of rules these are.
+    state: Option<(u64, Option<SystemTime>)>,
     /// The rules that hold in it, the nearest first.
     rules: Arc<[Gitignore]>,
 }
@@ -86,8 +89,30 @@ impl BuildOutput {
     pub(in crate::engine) fn is_ignored(&self, path: &WorkPath) -> bool {
         let (folder, _) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
         let found = self.read(|known| known.folders.get(folder).cloned());
-        let Folder { ignored, rules } = found.unwrap_or_else(|| self.learn(folder));
-        ignored || is_matched(&rules, &path.below(&self.root), false)
+        let full = path.below(&self.root);
+        let says =
+            |Folder { ignored, rules, .. }: Folder| ignored || is_matched(&rules, &full, false);
+        let ignored = says(found.unwrap_or_else(|| self.learn(folder)));
+        if ignored || !self.is_outdated(folder) {
+            return ignored;
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.folders.clear();
+        drop(known);
+        says(self.learn(folder))
+    }
+
+    /// Whether the rules of a folder, or of one above it, are others than those that were read.
+    fn is_outdated(&self, folder: &str) -> bool {
+        let mut folder = Some(folder);
+        while let Some(at) = folder {
+            let known = self.read(|known| known.folders.get(at).map(|known| known.state));
+            if known.is_some_and(|known| known != state_of(&self.root.join(at))) {
+                return true;
+            }
+            folder = above(at);
+        }
+        false
     }
 
     fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
@@ -97,22 +122,19 @@ impl BuildOutput {
     /// Reads the rules of a folder and of those above it.
     fn learn(&self, folder: &str) -> Folder {
         let full = self.root.join(folder);
-        let above = match folder.rsplit_once('/') {
-            _ if folder.is_empty() => None,
-            Some((above, _)) => Some(above),
-            None => Some(""),
-        };
-        let learned = match above {
-            None => Folder { ignored: false, rules: Arc::from(self.outermost()) },
+        let state = state_of(&full);
+        let learned = match above(folder) {
+            None => Folder { ignored: false, state, rules: Arc::from(self.outermost()) },
             Some(above) => {
                 let known = self.read(|known| known.folders.get(above).cloned());
                 let above = known.unwrap_or_else(|| self.learn(above));
                 if above.ignored || is_matched(&above.rules, &full, true) {
-                    Folder { ignored: true, rules: Arc::from([]) }
+                    Folder { ignored: true, state, rules: Arc::from([]) }
                 } else {
                     let own = rules_in(&full);
                     Folder {
                         ignored: false,
+                        state,
                         rules: own.into_iter().chain(above.rules.iter().cloned()).collect(),
                     }
                 }
@@ -166,6 +188,21 @@ impl BuildOutput {
 /// How deep folders are looked for that are ignored, and among how many.
 const DEEPEST: usize = 5;
 const MOST: usize = 20_000;
+
+/// The folder above one; none above the root.
+fn above(folder: &str) -> Option<&str> {
+    match folder.rsplit_once('/') {
+        _ if folder.is_empty() => None,
+        Some((above, _)) => Some(above),
+        None => Some(""),
+    }
+}
+
+/// By what a file of rules is known again.
+fn state_of(folder: &Path) -> Option<(u64, Option<SystemTime>)> {
+    let meta = std::fs::metadata(folder.join(RULES)).ok()?;
+    Some((meta.len(), meta.modified().ok()))
+}
 
 /// The rules of one folder, if it has any.
 fn rules_in(folder: &Path) -> Option<Gitignore> {
@@ -237,8 +274,6 @@ mod tests {
         output.met(&[path("src/a.rs")]);
         assert!(!output.covers(&path("src/b.rs")));
         fs::write(root.path().join(".gitignore"), "src/\n").unwrap();
-        assert!(!output.covers(&path("src/b.rs")), "not read yet");
-        output.written(&path(".gitignore"));
         assert!(output.covers(&path("src/b.rs")));
         assert!(!output.covers(&path("src/a.rs")));
     }

@@ -162,15 +162,17 @@ impl Porter {
     /// Whether it is a git that has asked whose work it would touch. What is not uncommitted work of
     /// somebody is in the repository.
     fn has_asked(&self, request: &Request, marks: &[Mark]) -> bool {
-        marks.iter().any(|mark| mark.deed == Deed::Destroy)
+        let destroys = |mark: &Mark| !matches!(mark.deed, Deed::Appear | Deed::Alter);
+        marks.iter().any(destroys)
             && is_git(request.thread)
             && index::has_asked(request.thread, &self.desk, &self.owner)
     }
 
-    /// What becomes of a git that wants to take the index. The person's own may.
+    /// What becomes of a git that wants to take the index. Only agents have one that asks first; for
+    /// the person and for scripts each file is asked about.
     fn at_index(&self, request: &Request) -> Option<Verdict> {
         let path = WorkPath::parse(std::str::from_utf8(&request.target.path).ok()?)?;
-        let inner = inside_git(&path).filter(|_| self.owner != Owner::User)?;
+        let inner = inside_git(&path).filter(|_| self.itself.is_some())?;
         match index::at_index(request, &path, inner, &self.desk, &self.owner) {
             Entry::Free => None,
             Entry::Taken => Some(Verdict::Waits),
@@ -314,10 +316,11 @@ fn is_gits_own(inner: &str, deed: Deed, thread: u32) -> bool {
     let name = inner.rsplit('/').next().unwrap_or(inner);
     let closed = ["hooks", images::FOLDER];
     if inner.split('/').any(|part| closed.iter().any(|one| one.eq_ignore_ascii_case(part))) {
-        return false;
+        // What is only a sample is run by nobody.
+        return name.ends_with(".sample") && !closed[1..].iter().any(|one| inner.contains(one));
     }
     match deed {
-        Deed::Appear | Deed::Alter => true,
+        Deed::Appear | Deed::Overwrite | Deed::Alter => true,
         _ if name.ends_with(".lock") || name.starts_with("tmp_") => true,
         Deed::Destroy | Deed::MoveFolder | Deed::Forbidden => {
             let first = inner.split('/').next().unwrap_or_default();
@@ -365,6 +368,8 @@ mod tests {
             ("rebase-merge/git-rebase-todo", Deed::Destroy, true),
             ("", Deed::MoveFolder, false),
             ("hooks/pre-commit", Deed::Appear, false),
+            ("hooks/pre-commit.sample", Deed::Appear, true),
+            ("benchdog-images/a.sample", Deed::Destroy, false),
             ("hooks/pre-commit.lock", Deed::Appear, false),
             ("modules/x/hooks/post-merge", Deed::Alter, false),
         ] {

@@ -12,7 +12,9 @@ pub(super) fn deeds(request: &Request) -> Vec<(&Target, Deed)> {
             vec![(target, Deed::Appear)]
         }
         Op::Open(Open::Truncate) | Op::Truncate | Op::Unlink => vec![(target, Deed::Destroy)],
-        Op::Open(Open::Append | Open::InPlace) | Op::Metadata(_) => vec![(target, Deed::Alter)],
+        // `truncate`, `sort -o`, `vim` and `shred` open a file so and leave nothing of it.
+        Op::Open(Open::InPlace) => vec![(target, Deed::Overwrite)],
+        Op::Open(Open::Append) | Op::Metadata(_) => vec![(target, Deed::Alter)],
         Op::Rename { from, manner } => renamed(from, target, *manner),
         Op::Mkdir | Op::Rmdir | Op::Bind => Vec::new(),
     };
@@ -84,6 +86,7 @@ mod tests {
             (Op::Open(Open::CreateNew), file, to(Deed::Appear)),
             (Op::Open(Open::Truncate), file, to(Deed::Destroy)),
             (Op::Open(Open::Append), file, to(Deed::Alter)),
+            (Op::Open(Open::InPlace), file, to(Deed::Overwrite)),
             (Op::Unlink, Some(Kind::Symlink), to(Deed::Destroy)),
             (Op::Unlink, Some(Kind::Pipe), vec![]),
             (Op::Mkdir, None, vec![]),

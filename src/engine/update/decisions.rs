@@ -401,7 +401,11 @@ impl State {
     /// The turn in which an agent is, counted from 1.
     fn turn_of(&self, owner: &Owner) -> Option<u32> {
         let agent = self.agents.get(&self.agent_of(owner)?)?;
-        agent.life.in_turn().then(|| agent.row.turns.saturating_add(1))
+        if agent.life.in_turn() {
+            return Some(agent.row.turns.saturating_add(1));
+        }
+        // What its command has done may be seen a moment after the turn.
+        (self.doing.by_process && agent.row.turns > 0).then_some(agent.row.turns)
     }
 
     /// Keeps a sentence for an agent's next step, and shows it to the person now.

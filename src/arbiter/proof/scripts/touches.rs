@@ -53,6 +53,76 @@ fn what_nobody_of_the_session_has_seen_is_not_destroyed() {
 }
 
 #[test]
+fn what_nobody_of_the_session_has_seen_is_not_changed_in_place_either() {
+    check(
+        "a reads f; a edits f two 2; a ends turn; b pokes f x; b reads f; b pokes f x",
+        "a may
+         tell b: A command of yours
+         b may not: UNREAD
+         b may",
+    );
+}
+
+#[test]
+fn who_changes_a_file_in_place_knows_of_it_what_it_knew_before() {
+    check_knowledge("b pokes f x", "b changed f");
+    check_knowledge(
+        "b shells f all; b pokes f x",
+        "b changed f
+         b knows f: OwnWrite
+         b changed f
+         b knows f: OwnWrite",
+    );
+}
+
+#[test]
+fn a_folder_is_not_carried_away_with_what_nobody_of_the_session_has_seen() {
+    check(
+        "a reads src/x; a edits src/x two 2; a ends turn; b moves src; b reads src/x; b moves src",
+        "a may
+         tell b: A command of yours
+         b may not: UNREAD
+         b may",
+    );
+    check(
+        "b moves src; a reads f; a edits f two 2; a ends turn; b moves src",
+        "b may\na may\nb may",
+    );
+}
+
+#[test]
+fn a_file_that_a_process_removes_is_made_anew_by_nobody_else_meanwhile() {
+    check(
+        "a shells f all slowly; f is written; f removes f; a is over; b appends f more; a appends f new;
+         a ends turn; b appends f more",
+        "a may
+         tell b: A command of yours
+         b may not: HELD
+         a may
+         b may",
+    );
+    // Also where its text was known before.
+    check(
+        "a reads f; a edits f two 2; a shells f all slowly; f is written; f removes f; a is over; b appends f x",
+        "a may
+         a may
+         tell b: A command of yours
+         b may not: HELD",
+    );
+}
+
+#[test]
+fn a_name_that_only_its_maker_knew_is_free_when_it_is_gone() {
+    check_moves(
+        "a creates t slowly; a is done; a shells t x slowly; t is written; t removes t; a is over",
+        "t: a inflight
+         t: a held
+         t: a inflight
+         t: free",
+    );
+}
+
+#[test]
 fn what_was_there_before_the_bench_may_be_destroyed() {
     check("b shells f all; b shells g all; b shells new all", "b may\nb may\nb may");
 }
@@ -81,6 +151,17 @@ fn a_write_of_a_tool_is_carried_out_by_its_own_process_and_no_other_one() {
          a may",
     );
     check("a reads f; a writes f all slowly; a shells f more", "a may\na waits for a on f at 0");
+}
+
+#[test]
+fn a_write_on_top_of_an_unseen_change_is_carried_out() {
+    check(
+        "a reads f; b reads f; b edits f two 2; b ends turn; a edits f six 6 slowly;
+         a carries out f; a is over",
+        "b may
+         a may with a note
+         4 may",
+    );
 }
 
 #[test]
