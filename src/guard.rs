@@ -23,8 +23,6 @@
 //! [`fence::prepare`], whose [`Fence`](fence::Fence) goes into the child's `pre_exec` and whose
 //! [`Gate`](fence::Gate) becomes a [`Supervisor`](supervisor::Supervisor).
 //!
-//! Nothing is put behind it yet.
-//!
 //! Not here: who may write what; what becomes of before-images; how agents are started. What the
 //! guard cannot do is listed in [`limits`].
 

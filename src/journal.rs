@@ -24,5 +24,7 @@ pub mod undo;
 mod losses;
 mod show;
 
+pub use losses::losses;
+
 #[cfg(test)]
 mod tests;

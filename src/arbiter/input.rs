@@ -80,6 +80,8 @@ pub enum Input {
         path: WorkPath,
         /// The file now.
         disk: Disk,
+        /// What was there before the touch, if that was looked at.
+        before: Was,
     },
     /// An owner was shown a file's content (it read it).
     Observed {

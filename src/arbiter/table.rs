@@ -83,6 +83,8 @@ pub(super) struct File {
     pub(super) disk: Option<Content>,
     /// The last changes, oldest first.
     pub(super) changes: VecDeque<Change>,
+    /// Whose changes were more than are remembered, by session.
+    pub(super) forgotten: Vec<Who>,
     /// Who was writing when its end was lost, and what it would have written.
     pub(super) unsure: Option<(Who, Option<Content>)>,
     /// With somebody waiting, the holder keeps it no longer than this.
@@ -228,7 +230,9 @@ impl Table {
             Input::Touch(touch) => self.touch_files(&touch),
             Input::Untouched { op } => self.untouched(op),
             Input::Touched { op } => self.touched(op),
-            Input::LookedAfter { op, path, disk } => self.looked_after(op, &path, &disk),
+            Input::LookedAfter { op, path, disk, before } => {
+                self.looked_after(op, &path, &disk, before);
+            }
             Input::Observed { owner, path, hash, seen } => {
                 self.observed(&owner, &path, Observation { hash, seen });
             }
@@ -394,10 +398,14 @@ impl Table {
         let before = slot.disk;
         slot.disk = Some(after);
         slot.unsure = None;
-        if slot.changes.len() == CHANGES {
-            slot.changes.pop_front();
-        }
+        let oldest = if slot.changes.len() == CHANGES { slot.changes.pop_front() } else { None };
         slot.changes.push_back(Change { before, after, who, at: now });
+        if let Some(clan) = oldest.map(|oldest| self.owners.clan(oldest.who)) {
+            let forgotten = &mut self.at_mut(file).forgotten;
+            if !forgotten.contains(&clan) {
+                forgotten.push(clan);
+            }
+        }
         self.out.push(Effect::Changed {
             path: self.path(file).clone(),
             owner: self.owners.owner(who).clone(),

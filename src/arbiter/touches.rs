@@ -16,11 +16,11 @@
 //! tool was granted is carried out by the agent's own process, and its touch is that write; a
 //! process that the agent has started waits for the end of it like everybody else.
 
-use super::input::{Deed, Disk, Effect, Hand, Mark, Observation, Seen, Touch};
+use super::input::{Deed, Disk, Effect, Hand, Mark, Observation, Seen, Touch, Was};
 use super::leases::Block;
 use super::owners::{FileId, Who};
 use super::refusal;
-use super::table::{CHANGES, Change, Right, Stage, Table, Write};
+use super::table::{Change, Right, Stage, Table, Write};
 use super::versions::{Content, Extent};
 use crate::model::id::OpId;
 use crate::model::lease::{LeaseState, Refusal, RefusalCode};
@@ -225,8 +225,9 @@ impl Table {
                 return refuse(Some(change));
             }
         }
-        // What was before the changes that are remembered may have been anybody's.
-        if slot.changes.len() == CHANGES { refuse(None) } else { None }
+        // Before the changes that are remembered came those of others, too.
+        let clan = self.owners.clan(who);
+        if slot.forgotten.iter().any(|other| *other != clan) { refuse(None) } else { None }
     }
 
     /// The refusal of another name for a folder, by which files below would lose theirs.
@@ -380,7 +381,7 @@ impl Table {
 
     /// Nobody can write a file any more that a touch was about. Of a touch that was refused: what
     /// a write left that nobody saw the end of.
-    pub(super) fn looked_after(&mut self, op: OpId, path: &WorkPath, disk: &Disk) {
+    pub(super) fn looked_after(&mut self, op: OpId, path: &WorkPath, disk: &Disk, before: Was) {
         let Some(file) = self.owners.find_file(path) else { return };
         let Some(touching) = self.touches.get_mut(&op) else {
             let right = self.at(file).right.as_ref();
@@ -391,7 +392,8 @@ impl Table {
         };
         let (who, orphan) = (touching.who, touching.orphan);
         let Some(at) = touching.hold.iter().position(|hold| hold.file == file) else { return };
-        let hold = touching.hold.swap_remove(at);
+        let mut hold = touching.hold.swap_remove(at);
+        hold.was = hold.was.or_else(|| Content::known(before));
         if touching.hold.is_empty() {
             self.touches.remove(&op);
         }

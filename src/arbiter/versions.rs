@@ -27,6 +27,15 @@ impl Content {
         }
     }
 
+    /// What others know.
+    pub(super) fn known(was: Was) -> Option<Self> {
+        match was {
+            Was::Unknown => None,
+            Was::Absent => Some(Self::Absent),
+            Was::Is(hash) => Some(Self::Is(hash)),
+        }
+    }
+
     /// What was found, unless it could not be read.
     pub(super) fn of(disk: &Disk) -> Option<Self> {
         match disk {

@@ -78,6 +78,8 @@ pub enum Effect {
         /// Whose.
         agent: AgentId,
     },
+    /// Find out whose lines went with the last change of a file, which nobody was asked about.
+    LookForLosses(WorkPath),
     /// A before-image is of no use any more once everything that was said until now is stored.
     SpendImage(ImageName),
     /// Guard a command that somebody else starts.

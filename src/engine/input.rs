@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::command::{Command, Reply};
+use super::review::Lost;
 use super::revise::Planned;
 use crate::agent::Said;
 use crate::arbiter::{Disk, Settled, Was};
@@ -181,6 +182,13 @@ pub enum Input {
         disk: Disk,
         /// What was known of it just before it was looked at.
         before: Settled,
+    },
+    /// Lines of agents went with a change that nobody was asked about.
+    LinesLost {
+        /// Of which file.
+        path: WorkPath,
+        /// Whose.
+        lost: Lost,
     },
     /// The guard's threads have decided something.
     Decided,

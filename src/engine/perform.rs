@@ -24,6 +24,7 @@ use super::jobs::Jobs;
 use super::keeper::Keeper;
 use super::lookup;
 use super::publish::Publisher;
+use super::review::Review;
 use super::state::State;
 use super::watch::{Watch, Watching};
 use crate::agent::claude::drive;
@@ -233,6 +234,17 @@ impl Performer {
             }
             Effect::Spawn { agent, run, backend: _, guarded, launch } => {
                 self.spawn(agent, run, guarded, launch);
+            }
+            Effect::LookForLosses(path) => {
+                self.flush().await;
+                let stored = self.store.flush();
+                let (history, root) = (self.history.clone(), self.root.clone());
+                self.job(move || {
+                    stored.wait().ok()?;
+                    let review = Review::open(&history, &root).ok()?;
+                    let lost = review.lost_last(&path).ok()??;
+                    Some(Input::LinesLost { path, lost })
+                });
             }
             Effect::SpendImage(name) => self.spent.push(name),
             Effect::Exec { owner, socket } => self.exec(owner, socket),

@@ -14,6 +14,7 @@ use crate::history::Reader;
 use crate::history::read::{ChangeQuery, Scope};
 use crate::history::record::ProposalRow;
 use crate::journal::blame::Blame;
+use crate::journal::losses;
 use crate::model::change::{Change, Image};
 use crate::model::difference::Difference;
 use crate::model::failure::{Failure, FailureKind};
@@ -60,6 +61,15 @@ enum Side {
     Nothing,
     Bytes(Vec<u8>),
     NotKept,
+}
+
+/// Lines of agents that a change has left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Which change.
+    pub change: ChangeId,
+    /// Whose lines, by name, and how many.
+    pub lines: Vec<(String, usize)>,
 }
 
 impl<'a> Review<'a> {
@@ -309,6 +319,26 @@ impl<'a> Review<'a> {
         });
         let lines = text.split_inclusive('\n').map(|line| line.trim_end_matches('\n').to_owned());
         Ok(FileBlame { path: path.clone(), lines: lines.collect(), runs: runs.collect() })
+    }
+
+    /// Whose lines went with the last change of a file, and how many of each. Only agents' count.
+    pub(super) fn lost_last(&self, path: &WorkPath) -> Result<Option<Lost>, Failure> {
+        let changes = self.reader.involved(&self.workspace, [path])?;
+        let Some((last, before)) = changes.split_last() else { return Ok(None) };
+        let Some(text) = last.after.and_then(|image| self.text(image.hash)) else {
+            return Ok(None);
+        };
+        let find = |hash| self.text(hash);
+        let blame = before.iter().fold(Blame::absent(), |mut blame, change| {
+            blame.push(change, &find);
+            blame
+        });
+        let lost = losses(&blame, &text).into_iter().filter_map(|loss| {
+            let owner = loss.owner.filter(|owner| owner.session().is_some())?;
+            Some((self.name_of(&owner), loss.lines))
+        });
+        let lost: Vec<(String, usize)> = lost.collect();
+        Ok((!lost.is_empty()).then_some(Lost { change: last.id, lines: lost }))
     }
 
     /// A kept text.

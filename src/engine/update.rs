@@ -65,6 +65,7 @@ impl State {
                     self.decide(step, arbiter::Input::Buried { session });
                 }
             }
+            Input::LinesLost { path, lost } => self.lines_lost(step, &path, &lost),
             Input::ExecEnded { owner, result } => self.exec_ended(step, owner, result),
             Input::Seen { path, disk, before } => self.seen_changed(step, path, disk, before),
             // What they led to is done already.

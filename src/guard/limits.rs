@@ -13,6 +13,8 @@
 //!   be revoked, but [`writers`](super::writers) sees them.
 //! - The person's own programs.
 //! - An agent that is root and uses raw devices, kernel modules or eBPF.
+//! - Names that are no UTF-8 stand for all that look alike: such a file is asked about under a name
+//!   that may be another one's as well, and what it holds is not looked at.
 //! - In a folder that does not tell upper from lower case, two spellings are two names.
 //! - A sandbox that a guarded program builds *for its own children* with Landlock does not bind
 //!   the calls that the supervisor makes for them; one built with seccomp does.

@@ -8,7 +8,7 @@ use crate::model::difference::Difference;
 use crate::model::lease::Owner;
 
 /// The lines that go when `text` takes the place of the blamed one, by owner.
-pub(super) fn losses(blame: &Blame, text: &str) -> Vec<Loss> {
+pub fn losses(blame: &Blame, text: &str) -> Vec<Loss> {
     let owners: Vec<Option<&Owner>> =
         blame.lines().map(|origin| origin.map(|origin| &origin.owner)).collect();
     let mut lost: BTreeMap<Option<&Owner>, usize> = BTreeMap::new();

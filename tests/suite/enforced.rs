@@ -1,10 +1,14 @@
 //! What agents and scripts do by shell is enforced, seen from outside: real commands behind the
 //! real guard, the built program, and the files afterwards.
 
-use std::process::Command;
+use std::process::Command as Process;
 
+use benchdog::engine::boot::{Boot, boot};
+use benchdog::engine::command::{Command, Reply};
+use benchdog::engine::event::{Event, ToClient, ToEngine};
 use serde_json::json;
 
+use crate::support::PATIENCE;
 use crate::support::bench_process::{Bench, Ran};
 use crate::support::engine::{kill, serve, shut_down, wait_until};
 use crate::support::guard::kernel_asks;
@@ -105,7 +109,7 @@ fn a_file_is_free_when_the_command_is_over_and_not_before() {
     let engine = serve(&bench, &[]);
     let line = "exec 3>>src/b.rs; echo ready; read line < go; echo late >&3";
     let go = bench.workspace.at("go");
-    assert!(Command::new("mkfifo").arg(&go).status().unwrap().success());
+    assert!(Process::new("mkfifo").arg(&go).status().unwrap().success());
     let mut slow = bench.start(&["exec", "--as", "red", "--", "sh", "-c", line]);
     assert_eq!(slow.stdout.next().as_deref(), Some("ready"));
     let ran = shell(&bench, "blue", "echo x > src/b.rs");
@@ -247,4 +251,50 @@ fn what_was_destroyed_before_the_engine_was_killed_can_be_brought_back() {
         assert_eq!(bench.workspace.read(&path), format!("{number}\n"));
     }
     shut_down(&bench, engine);
+}
+
+#[test]
+fn a_save_from_outside_that_drops_an_agents_lines_is_said_with_the_way_back() {
+    let bench = held_by_blue();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let text = runtime.block_on(async {
+        let wish = Boot::new(bench.workspace.path(), &bench.at_home("history.db"));
+        let mut engine = boot(wish).unwrap();
+        let mut link = engine.connector().connect();
+        let ask = |id, command| link.commands.try_send(ToEngine { id, command }).unwrap();
+        let call = |tool: &str, input| Command::CallTool {
+            name: "blue".to_owned(),
+            tool: tool.to_owned(),
+            input,
+        };
+        ask(1, Command::Subscribe);
+        ask(2, call("read_file", json!({ "path": "src/a.rs" })));
+        let edit = json!({ "path": "src/a.rs", "old": "one", "new": "one\nblue's\nand more" });
+        ask(3, call("edit_file", edit));
+        let mut said = None;
+        while said.is_none() {
+            let next = tokio::time::timeout(PATIENCE, link.events.recv()).await;
+            match next.expect("an event in time").expect("the engine lives") {
+                ToClient::Reply { id: 3, reply } => {
+                    assert!(matches!(reply, Reply::Tool(ref result) if result["ok"] == true));
+                    // An editor had opened the file before, and saves it now.
+                    bench.workspace.write("src/a.rs", "one\nthe person's\n");
+                }
+                ToClient::Event { event: Event::Noticed { text, .. }, .. }
+                    if text.contains("without") =>
+                {
+                    said = Some(text);
+                }
+                _ => {}
+            }
+        }
+        link.commands.send(ToEngine { id: 4, command: Command::Shutdown }).await.unwrap();
+        engine.ended().await.unwrap();
+        said.unwrap()
+    });
+    assert!(
+        text.contains("src/a.rs was saved by somebody outside without 2 lines of blue"),
+        "{text}"
+    );
+    assert!(text.contains("`benchdog undo "), "{text}");
 }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::arbiter::input::{
-    Deed, Disk, Edit, Effect, Hand, Input, Lease, Mark, Observation, Proposal, Seen, Touch, Wish,
-    WriteEnd,
+    Deed, Disk, Edit, Effect, Hand, Input, Lease, Mark, Observation, Proposal, Seen, Touch, Was,
+    Wish, WriteEnd,
 };
 use crate::arbiter::pins::Pattern;
 use crate::arbiter::restore::{LeaseRow, Rows, WriterRow, goes_on};
@@ -201,7 +201,7 @@ impl World {
         for (op, path) in after {
             // The touch was refused, and so removed, by one of these effects.
             let disk = self.look(path.as_str());
-            self.tell(Input::LookedAfter { op, path, disk });
+            self.tell(Input::LookedAfter { op, path, disk, before: Was::Unknown });
         }
         if self.quick {
             for op in looks {
@@ -431,7 +431,9 @@ impl World {
                 self.blobs.insert(Hash::of(text.as_bytes()), text.clone());
             }
             self.tell(match call.action {
-                Action::Shell(..) => Input::LookedAfter { op, path: path(&call.path), disk },
+                Action::Shell(..) => {
+                    Input::LookedAfter { op, path: path(&call.path), disk, before: Was::Unknown }
+                }
                 _ => Input::Finished { op, end, disk },
             });
         }
@@ -461,7 +463,7 @@ impl World {
         self.run(tool);
         self.tell(Input::Touched { op });
         let disk = self.look(at);
-        self.tell(Input::LookedAfter { op, path: path(at), disk });
+        self.tell(Input::LookedAfter { op, path: path(at), disk, before: Was::Unknown });
     }
 
     /// A call of a process is not carried out after all.

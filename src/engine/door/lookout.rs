@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::build_output::BuildOutput;
 use super::images::BeforeImages;
-use crate::arbiter::{Disk, Input};
+use crate::arbiter::{Disk, Input, Was};
 use crate::engine::desk::{Desk, Look};
 use crate::engine::keeper::Keeper;
 use crate::guard::writers::{self, Writers};
@@ -125,7 +125,8 @@ impl Lookout {
             taken.map_err(missed).ok().flatten()
         });
         let disk = self.read(path);
-        let input = Input::LookedAfter { op: *op, path: path.clone(), disk };
+        let before = was.as_ref().map_or(Was::Unknown, |was| Was::Is(was.image.hash));
+        let input = Input::LookedAfter { op: *op, path: path.clone(), disk, before };
         // Without an answer the file stays in flight.
         drop(desk.decide_looking(input, was));
         true

@@ -8,6 +8,7 @@ use crate::engine::door::images::Taken;
 use crate::engine::effect::Effect;
 use crate::engine::event::{Event, RefusedAttempt};
 use crate::engine::input::Ticket;
+use crate::engine::review::Lost;
 use crate::engine::state::{AfterStore, Doing, KEPT_REFUSALS, State, Step};
 use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Process, Record};
 use crate::model::agent::Wait;
@@ -369,6 +370,8 @@ impl State {
             );
             step.publish(Event::Noticed { level: Level::Warn, text });
         }
+        let saved = owner == Owner::External && before != arbiter::Was::Absent && after.is_some();
+        let saved = saved.then(|| path.clone());
         let workspace = self.setup.workspace.root.clone();
         let change = Change {
             at: step.now.wall,
@@ -385,6 +388,26 @@ impl State {
             )
         };
         step.store(Record::Change(Box::new(ChangeRow { workspace, change })));
+        step.out.extend(saved.map(Effect::LookForLosses));
+    }
+
+    /// A save from outside has left out lines of agents: the person may not have seen them.
+    pub(in crate::engine) fn lines_lost(&mut self, step: &mut Step, path: &WorkPath, lost: &Lost) {
+        let lines: Vec<String> = lost
+            .lines
+            .iter()
+            .map(|(name, lines)| {
+                let word = if *lines == 1 { "line" } else { "lines" };
+                format!("{lines} {word} of {name}")
+            })
+            .collect();
+        let text = format!(
+            "{path} was saved by somebody outside without {}; `benchdog undo {}` or the changes \
+             view bring them back",
+            lines.join(", "),
+            lost.change
+        );
+        step.publish(Event::Noticed { level: Level::Warn, text });
     }
 
     /// With what an owner makes the change that is told just now: of a process the command that its

@@ -292,7 +292,7 @@ impl Bench {
                 self.store(&record);
                 Vec::new()
             }
-            Effect::Exec { .. } | Effect::SpendImage(_) => Vec::new(),
+            Effect::Exec { .. } | Effect::SpendImage(_) | Effect::LookForLosses(_) => Vec::new(),
             Effect::Resolve { op, raw, .. } => {
                 let place = match raw.strip_prefix("/w/").unwrap_or(&raw) {
                     outside if outside.starts_with('/') => Place::Outside(raw),

@@ -210,3 +210,14 @@ fn nothing_below_a_folder_that_another_one_moves_is_touched_meanwhile() {
          b may",
     );
 }
+
+#[test]
+fn a_file_that_one_session_alone_has_changed_ever_so_often_is_its_own() {
+    let often = ["b appends f more"; 12].join("; ");
+    let granted = "b may\n".repeat(12);
+    check(&format!("{often}; b shells f all"), &format!("{granted}b may"));
+    check(
+        &format!("a reads f; a edits f two 2; a ends turn; {often}; b shells f all"),
+        &format!("a may\n{granted}tell b: A command of yours\nb may not: UNREAD"),
+    );
+}

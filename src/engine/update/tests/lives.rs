@@ -142,6 +142,7 @@ fn wanted(effect: &Effect) -> Option<String> {
         | Effect::Subscribe(_)
         | Effect::Exec { .. }
         | Effect::SpendImage(_)
+        | Effect::LookForLosses(_)
         | Effect::StoreNow { .. }
         | Effect::Resolve { .. }
         | Effect::Inspect { .. }
