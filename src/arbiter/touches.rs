@@ -436,8 +436,10 @@ impl Table {
 
     /// What a file became by a touch; whether it has changed.
     fn took_place(&mut self, file: FileId, who: Who, hold: &Hold, after: Content) -> bool {
-        // What is destroyed was there, whether anybody knew what it was or not.
-        let nothing = hold.was.is_none() && hold.deed != Deed::Destroy && after == Content::Absent;
+        // What is destroyed was there, whether anybody knew what it was or not; but for a name that
+        // its maker gave up before anybody has looked.
+        let unknown = hold.was.is_none() && after == Content::Absent;
+        let nothing = unknown && (hold.deed != Deed::Destroy || self.is_passing(file, who));
         if hold.was == Some(after) || nothing {
             return false;
         }
