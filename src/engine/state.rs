@@ -1,6 +1,6 @@
 //! The engine's state: a plain value that [`State::update`] changes and that never acts itself.
 //!
-//! The arbiter's table is not in it but at the [`Desk`], where the guard's threads decide as well.
+//! The arbiter's table is not in it but at the desk, where the guard's threads decide as well.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
