@@ -189,8 +189,9 @@ impl State {
         }
     }
 
-    /// An entry of the tree has changed. If nobody was granted that, it is the doing of whoever
-    /// runs a command that is not guarded, else of somebody outside.
+    /// An entry of the tree has changed. If nobody was granted that, it is the doing of somebody
+    /// outside. While a command runs that is not guarded, it may as well be that one's: then the
+    /// look over the tree at its end decides.
     pub(in crate::engine) fn seen_changed(
         &mut self,
         step: &mut Step,
@@ -202,11 +203,11 @@ impl State {
         if before.is(&disk) || self.desk.read(|table| table.settled(&path)) != Some(before) {
             return;
         }
-        let mut running = self.shells.iter();
-        let running = running
-            .find(|((agent, _), shell)| shell.may_have_written() && !self.is_guarded(*agent));
-        let by = running.map_or(Owner::External, |(_, shell)| shell.owner.clone());
-        self.decide(step, arbiter::Input::Found { by, path, disk });
+        let mut shells = self.shells.iter();
+        if shells.any(|((agent, _), shell)| shell.may_have_written() && !self.is_guarded(*agent)) {
+            return;
+        }
+        self.decide(step, arbiter::Input::Found { by: Owner::External, path, disk });
     }
 
     /// Whether a file is other than the last arbitrated change left it, and nobody writes it now.
