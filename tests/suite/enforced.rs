@@ -29,7 +29,7 @@ fn tool(bench: &Bench, name: &str, tool: &str, input: &serde_json::Value) -> Str
 /// Blue has written a.rs just now, in a repository.
 fn held_by_blue() -> Bench {
     let bench = Bench::in_workspace(
-        Workspace::with(&[("src/a.rs", "one\n"), ("src/b.rs", "b\n"), (".gitignore", "out/\n")])
+        Workspace::with(&[("src/a.rs", "one\n"), ("src/b.rs", "b\n"), (".gitignore", "out/\n*.log\n")])
             .git(),
     );
     bench.workspace.write("out/built", "1");
@@ -60,6 +60,7 @@ fn what_another_one_has_stays_and_the_reason_is_told() {
         "mv src elsewhere",
         "cp src/b.rs src/a.rs",
         "truncate -s 0 src/a.rs",
+        "ln src/a.rs name.log; echo two > name.log",
     ] {
         let ran = shell(&bench, "red", line);
         assert_ne!(ran.code, Some(0), "{line}: {ran:#?}");

@@ -18,7 +18,7 @@ use super::index::{self, Entry};
 use super::wish;
 use crate::arbiter::{Deed, Effect, Input, Mark, Touch, is_protected};
 use crate::engine::desk::{Attempt, Desk, Look, Unanswered};
-use crate::guard::request::{Answer, Arbitrate, Found, Op, Outcome, Request, Target, Victim};
+use crate::guard::request::{Answer, Arbitrate, Op, Outcome, Request, Target, Victim};
 use crate::guard::supervisor::LONGEST_PARK;
 use crate::model::id::OpId;
 use crate::model::lease::{Owner, Refusal};
@@ -69,6 +69,8 @@ impl fmt::Debug for Porter {
 enum Class {
     /// Nobody needs to be asked.
     Passes,
+    /// Nobody needs to be asked about this name.
+    Output(WorkPath),
     /// The arbiter decides.
     Arbitrated(WorkPath),
     /// Only the person may let it happen.
@@ -86,13 +88,16 @@ impl Porter {
         for (target, deed) in wish::deeds(request) {
             match self.class(target, deed, request.thread, itself) {
                 Class::Passes => {}
+                Class::Output(path) => {
+                    // What git ignores may be another name of what it does not.
+                    let others = self.others(request, target, &path);
+                    let sources = others.into_iter().filter(|one| !self.ground.output.covers(one));
+                    marks.extend(sources.map(|path| Mark { path, deed }));
+                }
                 Class::Forbidden(path) => marks.push(Mark { path, deed: Deed::Forbidden }),
                 Class::Arbitrated(path) => {
-                    // Whoever takes a name away leaves the file to its other names.
-                    let shared = target.found.filter(|_| changes_the_file(&request.op));
-                    let others = shared.map(|found: Found| self.ground.aliases.of(&path, &found));
-                    let others = others.into_iter().flatten();
-                    marks.extend(others.map(|path| Mark { path, deed }));
+                    let others = self.others(request, target, &path);
+                    marks.extend(others.into_iter().map(|path| Mark { path, deed }));
                     marks.push(Mark { path, deed });
                 }
             }
@@ -105,6 +110,13 @@ impl Porter {
             new
         });
         marks
+    }
+
+    /// The other names of a file that a call changes. Whoever takes a name away leaves the file to
+    /// its other names.
+    fn others(&self, request: &Request, target: &Target, path: &WorkPath) -> Vec<WorkPath> {
+        let shared = target.found.filter(|_| changes_the_file(&request.op));
+        shared.map(|found| self.ground.aliases.of(path, &found)).unwrap_or_default()
     }
 
     fn class(&self, target: &Target, deed: Deed, thread: u32, itself: bool) -> Class {
@@ -124,7 +136,11 @@ impl Porter {
             // What the agent's own tools write there, the person was asked about at their gate.
             return if itself { Class::Arbitrated(path) } else { Class::Forbidden(path) };
         }
-        if self.ground.output.covers(&path) { Class::Passes } else { Class::Arbitrated(path) }
+        if self.ground.output.covers(&path) {
+            Class::Output(path)
+        } else {
+            Class::Arbitrated(path)
+        }
     }
 
     /// Whether the agent's own process makes the call, and not one that it has started.
