@@ -29,8 +29,12 @@ fn tool(bench: &Bench, name: &str, tool: &str, input: &serde_json::Value) -> Str
 /// Blue has written a.rs just now, in a repository.
 fn held_by_blue() -> Bench {
     let bench = Bench::in_workspace(
-        Workspace::with(&[("src/a.rs", "one\n"), ("src/b.rs", "b\n"), (".gitignore", "out/\n*.log\n")])
-            .git(),
+        Workspace::with(&[
+            ("src/a.rs", "one\n"),
+            ("src/b.rs", "b\n"),
+            (".gitignore", "out/\n*.log\n"),
+        ])
+        .git(),
     );
     bench.workspace.write("out/built", "1");
     bench

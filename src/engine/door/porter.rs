@@ -136,11 +136,7 @@ impl Porter {
             // What the agent's own tools write there, the person was asked about at their gate.
             return if itself { Class::Arbitrated(path) } else { Class::Forbidden(path) };
         }
-        if self.ground.output.covers(&path) {
-            Class::Output(path)
-        } else {
-            Class::Arbitrated(path)
-        }
+        if self.ground.output.covers(&path) { Class::Output(path) } else { Class::Arbitrated(path) }
     }
 
     /// Whether the agent's own process makes the call, and not one that it has started.
