@@ -1,8 +1,9 @@
-//! What a guarded program pays: single calls, each timed on its own, with and without the guard.
+//! What a guarded program pays: single calls, each timed on its own.
 //!
-//! `cargo bench --bench guard -- [PAIRS] [CALLS]` measures that many pairs (9 without arguments) of
-//! a run without and a run with the guard, each with that many calls of a kind (2,000), on one
-//! processor. Of each run the median call counts, of all runs their median.
+//! `cargo bench --bench guard -- [PAIRS] [CALLS]` makes that many rounds (9 without arguments) of a
+//! run without the guard, one with the guard alone, and one as a command of an engine, each with
+//! that many calls of a kind (2,000), all on one processor. Of each run the median call counts, of
+//! all runs their median.
 #![allow(
     unsafe_code,
     clippy::unwrap_used,
@@ -10,6 +11,10 @@
     clippy::print_stdout,
     reason = "a measurement that cannot go on should panic, prints its figures, and enters a fence"
 )]
+
+#[cfg(target_os = "linux")]
+#[path = "engine.rs"]
+mod engine;
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -24,6 +29,8 @@ mod linux {
     use benchdog::guard::ground::Workspace;
     use benchdog::guard::request::{Answer, Arbitrate, Request};
     use rustix::thread::{CpuSet, sched_setaffinity};
+
+    use super::engine::{Engine, argument, median};
 
     /// The calls, in the order in which they are printed.
     const CALLS: [&str; 6] =
@@ -41,58 +48,69 @@ mod linux {
     }
 
     pub(super) fn main() {
-        let number = |index: usize, default: usize| {
-            let words = std::env::args().skip(1).filter(|word| word != "--bench");
-            words.skip(index).find_map(|word| word.parse().ok()).unwrap_or(default)
-        };
         if std::env::var_os(INSIDE).is_some() {
-            return inside(number(1, 2000));
+            return inside(argument(1, 2000));
         }
         let mut processors = CpuSet::new();
         processors.set(1);
         // Where there is only one, all is on it already.
         let _ = sched_setaffinity(None, &processors);
-        let (mut bare, mut guarded) = (vec![], vec![]);
-        for _ in 0..number(0, 9) {
-            bare.push(run(None));
-            guarded.push(run(Some(Arc::new(Yes))));
+        let (mut bare, mut guarded, mut whole) = (vec![], vec![], vec![]);
+        for _ in 0..argument(0, 9) {
+            bare.push(medians(caller(tempfile::tempdir().unwrap().path())));
+            guarded.push(under_the_guard());
+            let engine = Engine::start();
+            whole.push(medians(engine.exec(&caller(engine.root()))));
         }
-        println!("{:<16} {:>10} {:>10} {:>10}", "", "without", "with", "more");
+        println!(
+            "{:<16} {:>10} {:>16} {:>20}",
+            "", "without", "guard alone", "command of an engine"
+        );
         for (index, call) in CALLS.iter().enumerate() {
             let all = |runs: &[Vec<u64>]| median(runs.iter().map(|run| run[index]).collect());
-            let (without, with) = (all(&bare), all(&guarded));
-            println!("{call:<16} {without:>7} ns {with:>7} ns {:>7} ns", with.abs_diff(without));
+            let without = all(&bare);
+            let more = |runs| all(runs).abs_diff(without);
+            println!(
+                "{call:<16} {without:>7} ns {:>+13} ns {:>+17} ns",
+                more(&guarded),
+                more(&whole)
+            );
         }
     }
 
-    fn median(mut all: Vec<u64>) -> u64 {
-        all.sort_unstable();
-        all[all.len() / 2]
+    /// This program as the one that makes the calls.
+    fn caller(folder: &Path) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(std::env::args().skip(1)).env(INSIDE, "1");
+        command.current_dir(folder);
+        command
     }
 
     /// Runs the program that makes the calls; the median of each kind.
-    fn run(arbiter: Option<Arc<Yes>>) -> Vec<u64> {
+    fn medians(mut command: Command) -> Vec<u64> {
+        let output = command.stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success());
+        numbers(&output.stdout)
+    }
+
+    fn numbers(output: &[u8]) -> Vec<u64> {
+        let text = std::str::from_utf8(output).unwrap();
+        text.split_whitespace().map(|word| word.parse().unwrap()).collect()
+    }
+
+    fn under_the_guard() -> Vec<u64> {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(std::env::args().skip(1)).env(INSIDE, "1");
-        command.current_dir(folder.path()).stdout(Stdio::piped());
+        let mut command = caller(folder.path());
         let workspace = Workspace::open(folder.path(), &[]).unwrap();
-        let gate = arbiter.is_some().then(|| {
-            let (fence, gate) = fence::prepare(&workspace).unwrap();
-            // SAFETY: `enter` is made for this place.
-            unsafe { command.pre_exec(move || fence.enter()) };
-            gate
-        });
-        let child = command.spawn().unwrap();
-        let arbiter = arbiter.unwrap_or_else(|| Arc::new(Yes));
-        let supervisor = gate.map(|gate| gate.supervise("bench", arbiter).unwrap());
+        let (fence, gate) = fence::prepare(&workspace).unwrap();
+        // SAFETY: `enter` is made for this place.
+        unsafe { command.pre_exec(move || fence.enter()) };
+        let child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let supervisor = gate.supervise("bench", Arc::new(Yes)).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success());
-        if let Some(supervisor) = supervisor {
-            supervisor.wait();
-        }
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.split_whitespace().map(|word| word.parse().unwrap()).collect()
+        supervisor.wait();
+        numbers(&output.stdout)
     }
 
     /// The program that makes the calls.
