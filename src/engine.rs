@@ -6,6 +6,7 @@
 //!   [`Snapshot`](event::Snapshot), and nothing else. The engine runs without any of them.
 //! - A front end that does not read fast enough is dropped to a new snapshot; it never blocks.
 
+mod bell;
 pub mod boot;
 mod census;
 pub mod command;

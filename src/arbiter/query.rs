@@ -77,6 +77,13 @@ impl Table {
         let Some(file) = self.owners.find_file(path) else { return unsaved };
         // Each change must begin where the one before it ended, from the disk down to what is safe.
         let mut now = disk;
+        if let Some((who, was)) = self.unlooked(file) {
+            let author = self.owners.owner(who);
+            unsaved.last = Some(author);
+            unsaved.authors.push(author);
+            unsaved.complete = was == Some(saved);
+            now = was.unwrap_or(now);
+        }
         for change in self.at(file).changes.iter().rev() {
             let author = self.owners.owner(change.who);
             if !unsaved.authors.contains(&author) {

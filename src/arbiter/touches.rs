@@ -133,6 +133,7 @@ impl Table {
             // It was judged, and granted on top of what its owner has not seen.
             Deed::Destroy | Deed::Overwrite if self.carries_out(file, touch.itself) => None,
             _ if touch.safe => None,
+            Deed::Destroy | Deed::Overwrite if self.is_remade(file, who) => None,
             Deed::Destroy | Deed::Overwrite => self.unseen_work(file, who).map(Hindrance::No),
             Deed::MoveFolder => self.unseen_below(file, who).map(Hindrance::No),
             Deed::Appear | Deed::Alter | Deed::Forbidden => None,
@@ -185,6 +186,29 @@ impl Table {
     fn carries_out(&self, file: FileId, itself: bool) -> bool {
         let op = self.at(file).right.as_ref().and_then(|right| right.op);
         itself && op.is_some_and(|op| self.is_granted_to_its_owner(op))
+    }
+
+    /// Whether a process of the session was let at all of a file, and nobody has looked yet what came
+    /// of it. It had nothing unseen in it then, and nobody else was let at it since.
+    fn is_remade(&self, file: FileId, who: Who) -> bool {
+        self.unsettled(file).any(|(toucher, hold)| {
+            self.same_clan(toucher, who) && matches!(hold.deed, Deed::Destroy | Deed::Overwrite)
+        })
+    }
+
+    /// What processes have done to a file of which nobody has looked yet what came of it.
+    fn unsettled(&self, file: FileId) -> impl Iterator<Item = (Who, &Hold)> {
+        let touches = self.at(file).touched.iter().filter_map(|op| self.touches.get(op));
+        touches.flat_map(move |touching| {
+            let of_file = touching.hold.iter().filter(move |hold| hold.file == file);
+            of_file.map(|hold| (touching.who, hold))
+        })
+    }
+
+    /// Whose processes a file was left to, what it was before, and nobody has looked yet what came of
+    /// it.
+    pub(super) fn unlooked(&self, file: FileId) -> Option<(Who, Option<Content>)> {
+        self.unsettled(file).next().map(|(who, hold)| (who, hold.was))
     }
 
     /// Whether this is a write that a tool was granted and carries out itself.

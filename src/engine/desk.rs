@@ -6,6 +6,8 @@
 //! - Everything is decided under one lock, one after the other.
 //! - What follows from a decision that was not the loop's waits here, in order, and the loop takes
 //!   it before it decides anything more.
+//! - Nobody is woken for each decision: the loop takes many at a time, and so does the lookout. Only
+//!   what somebody waits for goes at once.
 //! - A lock that somebody broke is never decided by again: whatever the guard asks is refused.
 //! - When something has become free, calls that wait in the kernel are asked about anew.
 
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::bell::Bell;
 use super::door::images::Taken;
 use crate::arbiter::{Effect, Input, Table};
 use crate::guard::supervisor::Supervisor;
@@ -28,23 +31,27 @@ use crate::model::time::Mono;
 /// Numbers of touches begin here; those of requests count from 1.
 const TOUCHES: u64 = 1 << 63;
 
-/// Decisions that may wait for the loop; whoever decides more waits until it has taken them.
-const WAITING: usize = 16 * 1024;
+/// Decisions that may wait for the loop; whoever decides more waits until it has taken them. So many
+/// are worked off in a fraction of a second.
+const WAITING: usize = 4 * 1024;
 
 /// Passes that hold at the same time; an older one is asked for again.
 const PASSES: usize = 1024;
 
 /// How long the loop may be busy with other things; then what is asked is refused.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The table and what its decisions lead to.
 #[derive(Debug)]
 pub(super) struct Desk {
     book: Mutex<Book>,
     room: Condvar,
+    /// Something was decided; and something that somebody waits for.
     news: Notify,
+    urgent: Notify,
     last_touch: AtomicU64,
     lookout: Sender<Look>,
+    bell: Arc<Bell>,
     supervisors: Mutex<Vec<Weak<Supervisor>>>,
     /// What those show who have asked whose work git would touch, and whose processes they are.
     passes: Mutex<VecDeque<(String, Owner)>>,
@@ -55,6 +62,8 @@ pub(super) struct Desk {
 struct Book {
     table: Table,
     beside: Vec<Decided>,
+    /// How many wait for room.
+    crowd: usize,
 }
 
 /// A decision that was not the loop's.
@@ -66,6 +75,24 @@ pub(super) struct Decided {
     pub(super) was: Option<Taken>,
     /// What follows from it.
     pub(super) effects: Vec<Effect>,
+}
+
+impl Decided {
+    /// Whether somebody waits for what follows from it.
+    fn is_urgent(&self) -> bool {
+        self.effects.iter().any(|effect| match effect {
+            Effect::Granted { .. }
+            | Effect::Refused { .. }
+            | Effect::Inspect { .. }
+            | Effect::Waiting { .. }
+            | Effect::Tell { .. } => true,
+            Effect::LookAfter { .. }
+            | Effect::Moved { .. }
+            | Effect::Knows { .. }
+            | Effect::Changed { .. }
+            | Effect::WakeAt(_) => false,
+        })
+    }
 }
 
 /// A call of a process.
@@ -88,6 +115,13 @@ pub(super) enum Look {
     Moved { by: Owner, from: WorkPath, to: WorkPath },
 }
 
+/// What the lookout has to look after, and the bell that wakes it.
+#[derive(Debug)]
+pub(super) struct Looks {
+    pub(super) queue: Receiver<Look>,
+    pub(super) bell: Arc<Bell>,
+}
+
 /// Why the guard gets no answer: it must refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unanswered;
@@ -99,14 +133,18 @@ pub(super) fn is_touch(op: OpId) -> bool {
 
 impl Desk {
     /// A desk with this table, and what the lookout has to look after.
-    pub(super) fn new(table: Table) -> (Arc<Self>, Receiver<Look>) {
+    pub(super) fn new(table: Table) -> (Arc<Self>, Looks) {
         let (lookout, looks) = channel();
+        let bell = Arc::<Bell>::default();
+        let looks = Looks { queue: looks, bell: Arc::clone(&bell) };
         let desk = Self {
-            book: Mutex::new(Book { table, beside: Vec::new() }),
+            book: Mutex::new(Book { table, beside: Vec::new(), crowd: 0 }),
             room: Condvar::new(),
             news: Notify::new(),
+            urgent: Notify::new(),
             last_touch: AtomicU64::new(TOUCHES),
             lookout,
+            bell,
             supervisors: Mutex::default(),
             passes: Mutex::default(),
             start: Instant::now(),
@@ -123,17 +161,20 @@ impl Desk {
     pub(super) fn decide(&self, now: Mono, input: Input) -> (Vec<Decided>, Vec<Effect>) {
         let mut book = self.lock();
         let effects = book.table.decide(now, input);
-        let beside = std::mem::take(&mut book.beside);
-        drop(book);
-        self.room.notify_all();
+        let beside = self.clear(book);
         (beside, self.spread(effects))
     }
 
     /// What others have decided since the loop looked last.
     pub(super) fn take(&self) -> Vec<Decided> {
-        let beside = std::mem::take(&mut self.lock().beside);
-        self.room.notify_all();
-        beside
+        self.clear(self.lock())
+    }
+
+    fn clear(&self, mut book: MutexGuard<'_, Book>) -> Vec<Decided> {
+        if book.crowd > 0 {
+            self.room.notify_all();
+        }
+        std::mem::take(&mut book.beside)
     }
 
     /// Looks something up.
@@ -141,9 +182,17 @@ impl Desk {
         look(&self.lock().table)
     }
 
-    /// Comes back when others have decided something.
-    pub(super) async fn news(&self) {
-        self.news.notified().await;
+    /// Comes back when others have decided something, but not before `from`, unless somebody waits
+    /// for it.
+    pub(super) async fn news(&self, from: tokio::time::Instant) {
+        let later = async {
+            tokio::time::sleep_until(from).await;
+            self.news.notified().await;
+        };
+        tokio::select! {
+            () = self.urgent.notified() => {}
+            () = later => {}
+        }
     }
 
     /// A number for a touch.
@@ -192,6 +241,12 @@ impl Desk {
         pass
     }
 
+    /// Whether anything was given to a process of this owner.
+    pub(super) fn has_let_somebody_pass(&self, owner: &Owner) -> bool {
+        let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        passes.iter().any(|(_, to)| to.session() == owner.session())
+    }
+
     /// Whether this was given to a process of this owner.
     pub(super) fn has_let_pass(&self, pass: &str, owner: &Owner) -> bool {
         let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -200,15 +255,23 @@ impl Desk {
 
     /// Gives the lookout something to do.
     pub(super) fn look(&self, look: Look) {
+        let soon = matches!(look, Look::Soon(_) | Look::Moved { .. });
         // Without a lookout nothing is let go, and nobody writes meanwhile.
         let _ = self.lookout.send(look);
+        self.bell.ring(soon);
     }
 
     fn lock_with_room(&self) -> Result<MutexGuard<'_, Book>, Unanswered> {
-        let book = self.book.lock().map_err(|_| Unanswered)?;
+        let mut book = self.book.lock().map_err(|_| Unanswered)?;
+        if book.beside.len() < WAITING {
+            return Ok(book);
+        }
+        book.crowd += 1;
+        self.urgent.notify_one();
         let full = |book: &mut Book| book.beside.len() >= WAITING;
         let waited = self.room.wait_timeout_while(book, PATIENCE, full);
-        let (book, waited) = waited.map_err(|_| Unanswered)?;
+        let (mut book, waited) = waited.map_err(|_| Unanswered)?;
+        book.crowd -= 1;
         if waited.timed_out() { Err(Unanswered) } else { Ok(book) }
     }
 
@@ -217,10 +280,13 @@ impl Desk {
         if decided.effects.is_empty() && decided.was.is_none() {
             return;
         }
+        let urgent = decided.is_urgent();
+        let first = book.beside.is_empty();
         book.beside.push(decided);
-        let first = book.beside.len() == 1;
         drop(book);
-        if first {
+        if urgent {
+            self.urgent.notify_one();
+        } else if first {
             self.news.notify_one();
         }
     }
@@ -263,6 +329,13 @@ impl Desk {
 
     fn lock(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        // The lookout sees that nobody sits here any more.
+        self.bell.ring(true);
     }
 }
 

@@ -4,18 +4,19 @@
 //! it never counts as "nothing there".
 
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, OFlags, RenameFlags};
 use serde_json::Value;
 
 use super::effect::Content;
 use super::input::{Extent, Place, WriteTrouble};
 use crate::arbiter::{Disk, edited};
+use crate::guard::writers::{self, Writers};
 use crate::model::path::{Hash, WorkPath};
 use crate::model::time::Wall;
 
@@ -85,6 +86,55 @@ pub(super) fn look_closely(root: &Path, path: &WorkPath) -> (Disk, Option<Vec<u8
     })
 }
 
+/// What is in a file that a process may be writing.
+#[derive(Debug)]
+pub(super) enum Closed<T> {
+    /// Nobody can write it any more, and this is there.
+    Yes(T),
+    /// Somebody can write it.
+    No,
+    /// It is a file, and nobody can tell.
+    Unknown,
+}
+
+impl<T> Closed<T> {
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Closed<U> {
+        match self {
+            Self::Yes(found) => Closed::Yes(change(found)),
+            Self::No => Closed::No,
+            Self::Unknown => Closed::Unknown,
+        }
+    }
+}
+
+/// The same, unless somebody can write it just now.
+pub(super) fn look_if_closed(root: &Path, path: &WorkPath) -> Closed<(Disk, Option<Vec<u8>>)> {
+    let full = path.below(root);
+    let mut open = OpenOptions::new();
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
+    open.read(true).custom_flags(flags.bits().cast_signed());
+    let found = open.open(&full).and_then(|file| {
+        let size = file.metadata()?.len();
+        Ok((writers::of(&file)?, file, size))
+    });
+    match found {
+        Ok((Writers::Some, ..)) => return Closed::No,
+        Ok((Writers::None, file, size)) => {
+            if let Ok(found) = read_open(file, size) {
+                return Closed::Yes(found);
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Closed::Yes((Disk::Absent, None));
+        }
+        Ok((Writers::Unknown, ..)) | Err(_) => {}
+    }
+    if fs::symlink_metadata(&full).is_ok_and(|meta| meta.is_file()) {
+        return Closed::Unknown;
+    }
+    Closed::Yes(look_closely(root, path))
+}
+
 fn read(full: &Path) -> io::Result<Disk> {
     read_closely(full).map(|(disk, _)| disk)
 }
@@ -98,13 +148,16 @@ fn read_closely(full: &Path) -> io::Result<(Disk, Option<Vec<u8>>)> {
     if !meta.is_file() {
         return Err(io::Error::other("it is no plain file"));
     }
-    let mut file = File::open(full)?;
-    if meta.len() > TEXT_BYTES {
+    read_open(File::open(full)?, meta.len())
+}
+
+fn read_open(mut file: File, size: u64) -> io::Result<(Disk, Option<Vec<u8>>)> {
+    if size > TEXT_BYTES {
         let mut hasher = Hash::stream();
         hasher.read_all(&mut file)?;
         return Ok((Disk::File { hash: hasher.finish(), text: None }, None));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.read_to_end(&mut bytes)?;
     let hash = Hash::of(&bytes);
     Ok(match String::from_utf8(bytes) {
@@ -291,7 +344,8 @@ pub(super) fn shown(
     began: Option<Wall>,
 ) -> Option<(WorkPath, Disk, Extent)> {
     let Place::Inside(path) = resolve(root, cwd, raw) else { return None };
-    let unchanged = began.is_some_and(|began| is_older(&path.below(root), began));
+    let unchanged = fs::metadata(path.below(root))
+        .is_ok_and(|meta| began.is_some_and(|began| is_older(&meta, began)));
     let disk = look(root, &path);
     let Disk::File { text, .. } = &disk else { return None };
     let file = response.get("file")?;
@@ -320,13 +374,9 @@ pub(super) fn shown(
 }
 
 /// Whether a file was last changed before `then`, for certain.
-fn is_older(full: &Path, then: Wall) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(full).is_ok_and(|meta| {
-        let changed =
-            meta.ctime().saturating_mul(1000).saturating_add(meta.ctime_nsec() / 1_000_000);
-        changed.saturating_add(CLOCK_MS) < then.0
-    })
+fn is_older(meta: &fs::Metadata, then: Wall) -> bool {
+    let changed = meta.ctime().saturating_mul(1000).saturating_add(meta.ctime_nsec() / 1_000_000);
+    changed.saturating_add(CLOCK_MS) < then.0
 }
 
 /// A text without what reading tools leave out: byte order mark, carriage returns, last newline.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::disk;
+use super::disk::{self, Closed};
 use super::door::build_output::BuildOutput;
 use super::effect::Proposed;
 use super::texts::Texts;
@@ -70,6 +70,11 @@ impl Keeper {
     pub(super) fn look(&self, path: &WorkPath) -> Disk {
         let (found, bytes) = disk::look_closely(&self.root, path);
         self.keep(path, found, bytes)
+    }
+
+    /// The same, unless somebody can write it just now.
+    pub(super) fn look_if_closed(&self, path: &WorkPath) -> Closed<Disk> {
+        disk::look_if_closed(&self.root, path).map(|(found, bytes)| self.keep(path, found, bytes))
     }
 
     /// Keeps what was found at `path`. Says what is there if that is another one by now.

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
 use super::census::Census;
 use super::command::Reply;
-use super::desk::{Desk, Look};
+use super::desk::{Desk, Looks};
 use super::disk;
 use super::door::build_output::BuildOutput;
 use super::door::guards::Guards;
@@ -113,12 +112,11 @@ impl Performer {
     pub(super) fn guard(
         &mut self,
         desk: &Arc<Desk>,
-        looks: Receiver<Look>,
+        looks: Looks,
         guards: Option<Guards>,
     ) -> Result<(), Failure> {
         let lookout = Lookout {
             desk: Arc::downgrade(desk),
-            root: self.root.clone(),
             output: Arc::clone(&self.output),
             keeper: Arc::clone(&self.keeper),
             images: guards.as_ref().map(|guards| Arc::clone(guards.images())),

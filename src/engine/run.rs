@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::desk::{Desk, Look};
+use super::desk::{Desk, Looks};
 use super::door::build_output::BuildOutput;
 use super::door::guards::Guards;
 use super::event::ToEngine;
@@ -43,6 +42,9 @@ const ALL_COMMANDS: usize = 256;
 /// Durable writes that may be under way; more grants than this are refused.
 pub(super) const TICKETS: usize = 4096;
 
+/// Decisions of the guard are taken no more often than this, unless somebody waits for one.
+const BETWEEN_NEWS: Duration = Duration::from_millis(10);
+
 /// What the loop takes in before it looks at the other queues again.
 const TURN: usize = 256;
 
@@ -63,7 +65,7 @@ pub struct Parts {
     /// Where it is decided, with the leases and observations of former engines.
     pub(super) desk: Arc<Desk>,
     /// What the lookout has to look after.
-    pub(super) looks: Receiver<Look>,
+    pub(super) looks: Looks,
     /// What git ignores here.
     pub(super) output: Arc<BuildOutput>,
     /// The wall around the workspace; `None`: there is none.
@@ -171,6 +173,7 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Fail
         upkeep.spawn(retention.hold(performer.store(), performer.early()));
     }
     let mut farewell = None;
+    let mut next_news = Instant::now();
     loop {
         let due = performer.wake_at().map(|at| clock.start + Duration::from_millis(at.0));
         let mut batch = Vec::new();
@@ -194,7 +197,10 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Fail
                 clients.spawn(forward(id, door.commands, room, asked.clone()));
             }
             Some(input) = durable.recv() => batch.push(input),
-            () = desk.news() => batch.push(Input::Decided),
+            () = desk.news(next_news.into()) => {
+                next_news = Instant::now() + BETWEEN_NEWS;
+                batch.push(Input::Decided);
+            }
             Some((client, command)) = commands.recv() => match command {
                 Some(ToEngine { id, command }) => {
                     batch.push(Input::Command { from: Asker { client, id }, command });

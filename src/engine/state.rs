@@ -2,7 +2,7 @@
 //!
 //! The arbiter's table is not in it but at the desk, where the guard's threads decide as well.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::desk::Desk;
@@ -68,6 +68,8 @@ pub(super) struct Agent {
     /// What it holds, and whether that is other than what is shown.
     pub(super) holds: BTreeSet<String>,
     pub(super) holds_moved: bool,
+    /// The shell command that ended last.
+    pub(super) last_command: String,
     /// Its process, to be found again by a later engine.
     pub(super) process: Option<Process>,
     pub(super) life: Life,
@@ -181,6 +183,8 @@ pub struct State {
     pub(super) doing: Doing,
     /// The content that each file had after its last change that we know of.
     pub(super) versions: HashMap<WorkPath, Option<Hash>>,
+    /// Files and patterns of which the history has a lease.
+    pub(super) stored_leases: HashSet<String>,
     /// Files with a reservation behind the write in flight that is shown.
     pub(super) behind: BTreeSet<String>,
     pub(super) refused: VecDeque<RefusedAttempt>,
@@ -212,6 +216,8 @@ impl State {
                 let behind = table.leases().filter(|(_, lease)| lease.behind.is_some());
                 behind.map(|(path, _)| path.to_owned()).collect()
             }),
+            stored_leases: desk
+                .read(|table| table.leases().map(|(path, _)| path.to_owned()).collect()),
             setup,
             agents: BTreeMap::new(),
             last_agent: 0,

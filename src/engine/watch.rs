@@ -40,7 +40,7 @@ impl Watch {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::collections::{BTreeMap, HashMap};
+    use std::collections::{HashMap, VecDeque};
     use std::io;
     use std::mem::MaybeUninit;
     use std::os::fd::OwnedFd;
@@ -58,6 +58,9 @@ mod linux {
     /// A change is looked at so long after its last sign.
     const SETTLED: Duration = Duration::from_millis(60);
 
+    /// Signs are read so often at most.
+    const BETWEEN_SIGNS: Duration = Duration::from_millis(20);
+
     /// Entries that may wait to be looked at; with more, the tree is looked through as a whole.
     const PENDING: usize = 50_000;
 
@@ -70,7 +73,7 @@ mod linux {
         pub(in crate::engine) fn begin(self) -> io::Result<Watching> {
             let signs = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
             let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC)?;
-            let mut eye = Eye { watch: self, signs, folders: HashMap::new(), due: BTreeMap::new() };
+            let mut eye = Eye { watch: self, signs, folders: HashMap::new(), due: Due::default() };
             eye.add("", false)?;
             std::thread::Builder::new()
                 .name("watch".to_owned())
@@ -85,19 +88,62 @@ mod linux {
         /// The folder behind each number of a watch, relative to the workspace; empty for its root.
         folders: HashMap<i32, String>,
         /// When each entry is to be looked at.
-        due: BTreeMap<WorkPath, Instant>,
+        due: Due,
+    }
+
+    /// Entries, in the order in which they are to be looked at.
+    #[derive(Default)]
+    struct Due {
+        at: HashMap<WorkPath, Instant>,
+        /// An entry of which there was a later sign goes to the end once more.
+        order: VecDeque<(Instant, WorkPath)>,
+    }
+
+    impl Due {
+        /// There was a sign of an entry.
+        fn note(&mut self, path: WorkPath) {
+            let at = Instant::now() + SETTLED;
+            if self.at.insert(path.clone(), at).is_none() {
+                self.order.push_back((at, path));
+            }
+        }
+
+        /// When somebody should look here again.
+        fn next(&self) -> Option<Instant> {
+            self.order.front().map(|(at, _)| *at)
+        }
+
+        /// An entry that has settled.
+        fn pop(&mut self) -> Option<WorkPath> {
+            let now = Instant::now();
+            while self.next().is_some_and(|at| at <= now) {
+                let (_, path) = self.order.pop_front()?;
+                match self.at.get(&path) {
+                    Some(at) if *at > now => self.order.push_back((*at, path)),
+                    Some(_) => {
+                        self.at.remove(&path);
+                        return Some(path);
+                    }
+                    None => {}
+                }
+            }
+            None
+        }
     }
 
     impl Eye {
         fn keep(mut self, stopped: &OwnedFd) {
             loop {
-                let next = self.due.values().min().copied();
-                let left = next.map(|at| at.saturating_duration_since(Instant::now()));
+                let left = self.due.next().map(|at| at.saturating_duration_since(Instant::now()));
+                // While there is something to look at, signs are read many at a time: being woken
+                // for each would cost those who write more than we do.
+                let left = left.map(|left| left.min(BETWEEN_SIGNS));
                 let left = left.and_then(|left| Timespec::try_from(left).ok());
                 let mut ready =
-                    [PollFd::new(&self.signs, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
-                match poll(&mut ready, left.as_ref()) {
-                    Ok(_) if !ready[1].revents().is_empty() => return,
+                    [PollFd::new(stopped, PollFlags::IN), PollFd::new(&self.signs, PollFlags::IN)];
+                let awaited = if left.is_some() { 1 } else { 2 };
+                match poll(&mut ready[..awaited], left.as_ref()) {
+                    Ok(_) if !ready[0].revents().is_empty() => return,
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(error) => {
                         tracing::error!(%error, "the tree is not watched any more");
@@ -140,7 +186,7 @@ mod linux {
                     };
                     if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                         if new {
-                            self.note(path);
+                            self.due.note(path);
                         }
                     } else if self.is_watched(&path) {
                         left.push(path.as_str().to_owned());
@@ -152,10 +198,6 @@ mod linux {
 
         fn is_watched(&self, folder: &WorkPath) -> bool {
             folder.name() != ".git" && !self.watch.output.covers_folder(folder)
-        }
-
-        fn note(&mut self, path: WorkPath) {
-            self.due.insert(path, Instant::now() + SETTLED);
         }
 
         fn read(&mut self) {
@@ -181,14 +223,14 @@ mod linux {
                 };
                 self.sign(path, what);
             }
-            if lost || self.due.len() > PENDING {
+            if lost || self.due.at.len() > PENDING {
                 self.everything();
             }
         }
 
         fn sign(&mut self, path: WorkPath, what: ReadFlags) {
             if !what.contains(ReadFlags::ISDIR) {
-                self.note(path);
+                self.due.note(path);
                 return;
             }
             if what.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) && self.is_watched(&path) {
@@ -202,7 +244,7 @@ mod linux {
                     .upgrade()
                     .map(|desk| desk.read(|table| table.known_below(&path)));
                 for path in known.into_iter().flatten() {
-                    self.note(path);
+                    self.due.note(path);
                 }
             }
         }
@@ -216,24 +258,16 @@ mod linux {
 
         /// Looks at what is due; false if nobody wants to know any more.
         fn look(&mut self) -> bool {
-            let now = Instant::now();
-            let due: Vec<WorkPath> = self
-                .due
-                .iter()
-                .filter(|(_, at)| **at <= now)
-                .map(|(path, _)| path.clone())
-                .collect();
-            for path in due {
-                self.due.remove(&path);
-                if self.watch.output.covers(&path) {
-                    continue;
-                }
+            while let Some(path) = self.due.pop() {
                 let Some(desk) = self.watch.desk.upgrade() else { return false };
                 let Some(before) = desk.read(|table| table.settled(&path)) else {
                     // Somebody is writing it, and will be looked after; then comes a sign again.
                     continue;
                 };
                 drop(desk);
+                if self.watch.output.covers(&path) {
+                    continue;
+                }
                 let disk = self.watch.keeper.look(&path);
                 if matches!(disk, Disk::Unreadable(_)) || before.is(&disk) {
                     continue;

@@ -85,13 +85,14 @@ impl Workspace {
         let mut tree = BTreeMap::new();
         let mut folders = vec![self.path.clone()];
         while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
+            // What somebody takes away meanwhile is not there.
+            for entry in fs::read_dir(folder).into_iter().flatten() {
                 let path = entry.unwrap().path();
                 let name = path.strip_prefix(&self.path).unwrap().to_string_lossy().into_owned();
                 if path.is_dir() && name != ".git" && name != "target" {
                     folders.push(path);
                 } else if path.is_file() {
-                    let content = fs::read(&path).unwrap();
+                    let Ok(content) = fs::read(&path) else { continue };
                     tree.insert(name, String::from_utf8_lossy(&content).into_owned());
                 }
             }

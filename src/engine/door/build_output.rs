@@ -7,8 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
@@ -20,12 +21,18 @@ const RULES: &str = ".gitignore";
 /// Paths that are known to be sources are remembered by a number of this size each; so many.
 const SOURCES: usize = 1_000_000;
 
+/// Rules count so long as those on the disk. A file that became build output in between is asked
+/// about, which costs nothing but time.
+const FRESH_MS: u64 = 100;
+
 /// What git ignores in one workspace.
 #[derive(Debug)]
 pub(in crate::engine) struct BuildOutput {
     root: PathBuf,
     known: RwLock<Known>,
     hash: RandomState,
+    start: Instant,
+    fresh_ms: u64,
 }
 
 #[derive(Debug, Default)]
@@ -43,12 +50,15 @@ struct Folder {
     state: Option<(u64, Option<SystemTime>)>,
     /// The rules that hold in it, the nearest first.
     rules: Arc<[Gitignore]>,
+    /// When its rules and those above were last compared with the disk, in milliseconds.
+    checked: Arc<AtomicU64>,
 }
 
 impl BuildOutput {
     /// For the workspace at `root`, where these paths are sources.
     pub(in crate::engine) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), known: RwLock::default(), hash: RandomState::new() }
+        let (known, hash) = (RwLock::default(), RandomState::new());
+        Self { root: root.to_owned(), known, hash, start: Instant::now(), fresh_ms: FRESH_MS }
     }
 
     /// Whether agents write there without being asked.
@@ -77,6 +87,10 @@ impl BuildOutput {
         }
     }
 
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// A file was written: if it holds rules, they are read anew.
     pub(in crate::engine) fn written(&self, path: &WorkPath) {
         if path.name() == RULES {
@@ -88,22 +102,36 @@ impl BuildOutput {
     /// Whether git would leave it out.
     pub(in crate::engine) fn is_ignored(&self, path: &WorkPath) -> bool {
         let (folder, _) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
-        let found = self.read(|known| known.folders.get(folder).cloned());
         let full = path.below(&self.root);
-        let says =
-            |Folder { ignored, rules, .. }: Folder| ignored || is_matched(&rules, &full, false);
-        let ignored = says(found.unwrap_or_else(|| self.learn(folder)));
+        let says = |known: &Folder| known.ignored || is_matched(&known.rules, &full, false);
+        let found = self.read(|known| known.folders.get(folder).map(says));
+        let ignored = found.unwrap_or_else(|| says(&self.learn(folder)));
         if ignored || !self.is_outdated(folder) {
             return ignored;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.folders.clear();
         drop(known);
-        says(self.learn(folder))
+        says(&self.learn(folder))
     }
 
-    /// Whether the rules of a folder, or of one above it, are others than those that were read.
+    /// Whether the rules of a folder, or of one above it, are others than those that were read. The
+    /// disk is asked about each folder now and then only.
     fn is_outdated(&self, folder: &str) -> bool {
+        let now = self.now();
+        let is_fresh = self.read(|known| {
+            let checked = known.folders.get(folder).map(|known| &known.checked);
+            checked.is_some_and(|at| {
+                let fresh = now < at.load(Ordering::Relaxed).saturating_add(self.fresh_ms);
+                if !fresh {
+                    at.store(now, Ordering::Relaxed);
+                }
+                fresh
+            })
+        });
+        if is_fresh {
+            return false;
+        }
         let mut folder = Some(folder);
         while let Some(at) = folder {
             let known = self.read(|known| known.folders.get(at).map(|known| known.state));
@@ -123,19 +151,21 @@ impl BuildOutput {
     fn learn(&self, folder: &str) -> Folder {
         let full = self.root.join(folder);
         let state = state_of(&full);
+        let checked = Arc::new(AtomicU64::new(self.now()));
         let learned = match above(folder) {
-            None => Folder { ignored: false, state, rules: Arc::from(self.outermost()) },
+            None => Folder { ignored: false, state, rules: Arc::from(self.outermost()), checked },
             Some(above) => {
                 let known = self.read(|known| known.folders.get(above).cloned());
                 let above = known.unwrap_or_else(|| self.learn(above));
                 if above.ignored || is_matched(&above.rules, &full, true) {
-                    Folder { ignored: true, state, rules: Arc::from([]) }
+                    Folder { ignored: true, state, rules: Arc::from([]), checked }
                 } else {
                     let own = rules_in(&full);
                     Folder {
                         ignored: false,
                         state,
                         rules: own.into_iter().chain(above.rules.iter().cloned()).collect(),
+                        checked,
                     }
                 }
             }
@@ -270,7 +300,7 @@ mod tests {
     #[test]
     fn a_rule_that_comes_later_makes_no_source_free() {
         let root = tree(&[("src/a.rs", "1")]);
-        let output = BuildOutput::new(root.path());
+        let output = BuildOutput { fresh_ms: 0, ..BuildOutput::new(root.path()) };
         output.met(&[path("src/a.rs")]);
         assert!(!output.covers(&path("src/b.rs")));
         fs::write(root.path().join(".gitignore"), "src/\n").unwrap();

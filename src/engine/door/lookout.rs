@@ -6,23 +6,22 @@
 //! somebody waits for the file. Nothing is looked at when no file is open for writing.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::build_output::BuildOutput;
 use super::images::BeforeImages;
 use crate::arbiter::{Disk, Input, Was};
-use crate::engine::desk::{Desk, Look};
+use crate::engine::desk::{Desk, Look, Looks};
+use crate::engine::disk::Closed;
 use crate::engine::keeper::Keeper;
-use crate::guard::writers::{self, Writers};
 use crate::history::Store;
 use crate::model::id::OpId;
 use crate::model::lease::Owner;
 use crate::model::path::WorkPath;
 
-/// The time between two looks, first and at most.
+/// The time before the first look and between two, first and at most. Programs write what they have
+/// opened at once, and close it.
 const FIRST: Duration = Duration::from_millis(2);
 const LAST: Duration = Duration::from_secs(1);
 
@@ -32,7 +31,6 @@ const UNKNOWN: Duration = Duration::from_secs(10);
 /// The lookout of one workspace.
 pub(in crate::engine) struct Lookout {
     pub(in crate::engine) desk: Weak<Desk>,
-    pub(in crate::engine) root: PathBuf,
     pub(in crate::engine) output: Arc<BuildOutput>,
     pub(in crate::engine) keeper: Arc<Keeper>,
     pub(in crate::engine) images: Option<Arc<BeforeImages>>,
@@ -50,86 +48,53 @@ struct Open {
 
 impl Lookout {
     /// The life of its thread; it ends when nobody sits at the desk any more.
-    pub(in crate::engine) fn keep(self, looks: &Receiver<Look>) {
-        let mut open: BTreeMap<(Instant, u64), Open> = BTreeMap::new();
-        let mut last = 0;
-        loop {
-            let due = open.first_key_value().map(|((at, _), _)| *at);
-            let look = match due {
-                None => match looks.recv() {
-                    Ok(look) => Some(look),
-                    Err(_) => return,
-                },
-                Some(at) => {
-                    match looks.recv_timeout(at.saturating_duration_since(Instant::now())) {
-                        Ok(look) => Some(look),
-                        Err(RecvTimeoutError::Timeout) => None,
-                        Err(RecvTimeoutError::Disconnected) => return,
+    pub(in crate::engine) fn keep(self, looks: &Looks) {
+        let mut open = Watched::default();
+        while self.desk.strong_count() > 0 {
+            looks.queue.try_iter().for_each(|look| self.hear(&mut open, look));
+            while let Some(file) = open.next_due() {
+                match self.keeper.look_if_closed(&file.path) {
+                    Closed::Yes(disk) => self.tell(&file, disk),
+                    // No plain file any more, or one that we may not read: nobody can tell.
+                    Closed::Unknown if file.since.elapsed() >= UNKNOWN => {
+                        self.tell(&file, self.keeper.look(&file.path));
                     }
-                }
-            };
-            let now = Instant::now();
-            match look {
-                Some(Look::After { op, path }) => {
-                    last += 1;
-                    open.insert((now, last), Open { op, path, since: now, pause: FIRST });
-                }
-                Some(Look::Soon(path)) => {
-                    let all = std::mem::take(&mut open);
-                    open.extend(all.into_iter().map(|((at, number), file)| {
-                        if file.path == path {
-                            ((now, number), Open { pause: FIRST, ..file })
-                        } else {
-                            ((at, number), file)
-                        }
-                    }));
-                }
-                Some(Look::Moved { by, from, to }) => self.moved(&by, &from, &to),
-                None => {}
-            }
-            while let Some(entry) = open.first_entry()
-                && entry.key().0 <= Instant::now()
-            {
-                let ((_, number), file) = entry.remove_entry();
-                if self.is_open(&file) {
-                    let pause = (file.pause * 2).min(LAST);
-                    open.insert((Instant::now() + file.pause, number), Open { pause, ..file });
-                } else if !self.look(&file) {
-                    return;
+                    Closed::No | Closed::Unknown => open.again(file),
                 }
             }
+            let mut next = None;
+            looks.bell.sleep(open.due(), || {
+                next = looks.queue.try_recv().ok();
+                next.is_none() && self.desk.strong_count() > 0
+            });
+            next.into_iter().for_each(|look| self.hear(&mut open, look));
         }
     }
 
-    /// Whether a process can still write it.
-    fn is_open(&self, file: &Open) -> bool {
-        match writers::at(&file.path.below(&self.root)) {
-            Ok(Writers::None) => false,
-            Ok(Writers::Some) => true,
-            // No plain file any more, or one that we may not read: nobody can tell.
-            Ok(Writers::Unknown) | Err(_) => {
-                let plain = std::fs::symlink_metadata(file.path.below(&self.root))
-                    .is_ok_and(|meta| meta.is_file());
-                plain && file.since.elapsed() < UNKNOWN
+    fn hear(&self, open: &mut Watched, look: Look) {
+        match look {
+            Look::After { op, path } => {
+                open.put(Open { op, path, since: Instant::now(), pause: FIRST })
             }
+            Look::Soon(path) => open.hurry(&path),
+            Look::Moved { by, from, to } => self.moved(&by, &from, &to),
         }
     }
 
-    /// Tells what is there now; false if nobody wants to know any more.
-    fn look(&self, Open { op, path, .. }: &Open) -> bool {
-        let Some(desk) = self.desk.upgrade() else { return false };
+    /// Tells what is there now.
+    fn tell(&self, Open { op, path, .. }: &Open, disk: Disk) {
+        let Some(desk) = self.desk.upgrade() else { return };
         let was = self.images.as_ref().and_then(|images| {
             let taken = images.take(*op, path, &self.store);
             // The image stays, and becomes a change at the next start.
             let missed = |error| tracing::warn!(%error, "what {path} was is not stored yet");
             taken.map_err(missed).ok().flatten()
         });
-        let disk = self.read(path);
+        self.met(path, &disk);
         let before = was.as_ref().map_or(Was::Unknown, |was| Was::Is(was.image.hash));
         let input = Input::LookedAfter { op: *op, path: path.clone(), disk, before };
         // Without an answer the file stays in flight.
         drop(desk.decide_looking(input, was));
-        true
     }
 
     /// A folder has another name: its files are gone from the old one and are below the new one.
@@ -147,10 +112,58 @@ impl Lookout {
 
     fn read(&self, path: &WorkPath) -> Disk {
         let disk = self.keeper.look(path);
+        self.met(path, &disk);
+        disk
+    }
+
+    fn met(&self, path: &WorkPath, disk: &Disk) {
         self.output.written(path);
         if !matches!(disk, Disk::Absent) {
             self.output.met([path]);
         }
-        disk
+    }
+}
+
+/// The files that are looked after, by when they are to be looked at.
+#[derive(Debug, Default)]
+struct Watched {
+    files: BTreeMap<(Instant, u64), Open>,
+    last: u64,
+}
+
+impl Watched {
+    /// When the next one is due.
+    fn due(&self) -> Option<Instant> {
+        self.files.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// One that is due by now.
+    fn next_due(&mut self) -> Option<Open> {
+        let first = self.files.first_entry()?;
+        (first.key().0 <= Instant::now()).then(|| first.remove())
+    }
+
+    /// A file is to be looked at after its pause.
+    fn put(&mut self, file: Open) {
+        self.last += 1;
+        self.files.insert((Instant::now() + file.pause, self.last), file);
+    }
+
+    /// A file is still open: it is looked at again, after a longer pause each time.
+    fn again(&mut self, file: Open) {
+        let pause = (file.pause * 2).min(LAST);
+        self.put(Open { pause, ..file });
+    }
+
+    /// Somebody waits for a file.
+    fn hurry(&mut self, path: &WorkPath) {
+        let waited_for = self.files.extract_if(.., |_, file| file.path == *path);
+        let waited_for: Vec<_> = waited_for.collect();
+        let now = Instant::now();
+        self.files.extend(
+            waited_for
+                .into_iter()
+                .map(|((_, number), file)| ((now, number), Open { pause: FIRST, ..file })),
+        );
     }
 }

@@ -176,6 +176,7 @@ impl Porter {
     fn has_asked(&self, request: &Request, marks: &[Mark]) -> bool {
         let destroys = |mark: &Mark| !matches!(mark.deed, Deed::Appear | Deed::Alter);
         marks.iter().any(destroys)
+            && self.desk.has_let_somebody_pass(&self.owner)
             && is_git(request.thread)
             && index::has_asked(request.thread, &self.desk, &self.owner)
     }

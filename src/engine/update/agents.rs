@@ -128,6 +128,7 @@ impl State {
             own_title: false,
             holds: BTreeSet::new(),
             holds_moved: false,
+            last_command: String::new(),
             process: None,
             life: Life::new(Limits::default()),
             run: 0,

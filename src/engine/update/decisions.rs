@@ -1,5 +1,7 @@
 //! What the arbiter decides, and what follows from it for agents, front ends and the history.
 
+use std::collections::BTreeMap;
+
 use super::writes::{Phase, Purpose};
 use crate::agent::Verdict;
 use crate::arbiter;
@@ -36,16 +38,38 @@ impl State {
     pub(in crate::engine) fn decided_beside(&mut self, step: &mut Step, all: Vec<Decided>) {
         // Somebody else's doing is not what the loop is about just now.
         let doing = std::mem::take(&mut self.doing);
-        for Decided { attempt, was, effects } in all {
+        let mut moves = BTreeMap::new();
+        for Decided { attempt, was, mut effects } in all {
             self.doing.image = was.as_ref().map(|was| was.image);
             self.doing.by_process = true;
+            if effects.iter().any(|effect| matches!(effect, arbiter::Effect::Granted { .. })) {
+                // A grant is stored together with its lease, after what was before it.
+                self.moved_beside(step, std::mem::take(&mut moves));
+            } else {
+                effects = gather_moves(effects, &mut moves);
+            }
             self.follow(step, attempt.as_ref(), effects);
             self.doing = Doing::default();
             if let Some(Taken { name, .. }) = was {
                 step.out.push(Effect::SpendImage(name));
             }
         }
+        self.moved_beside(step, moves);
         self.doing = doing;
+    }
+
+    /// Leases moved by what processes did: what each came to counts. They end with the engine, for
+    /// without it no guarded process writes, so that no row is needed where there was none.
+    fn moved_beside(&mut self, step: &mut Step, moves: Moves) {
+        for (path, lease) in moves {
+            let is_stored = self.stored_leases.contains(&path);
+            let records = self.moved(step, path.clone(), lease.as_ref());
+            if is_stored {
+                records.into_iter().for_each(|record| step.store(record));
+            } else {
+                self.stored_leases.remove(&path);
+            }
+        }
     }
 
     fn follow(
@@ -113,6 +137,11 @@ impl State {
         let info = lease.map(|lease| self.lease_info(&path, lease));
         self.refresh_holds(&path, lease.map(|lease| &lease.owner));
         let mut records = vec![self.lease_record(&path, lease)];
+        if lease.is_some() {
+            self.stored_leases.insert(path.clone());
+        } else {
+            self.stored_leases.remove(&path);
+        }
         let behind = lease.and_then(|lease| lease.behind.as_deref());
         let was_behind = match behind {
             Some(_) => !self.behind.insert(path.clone()),
@@ -411,14 +440,16 @@ impl State {
     }
 
     /// With what an owner makes the change that is told just now: of a process the command that its
-    /// agent runs, if that is known.
+    /// agent runs or ran last, if that is known.
     fn tool_of(&self, owner: &Owner) -> String {
         if !self.doing.by_process {
             return self.doing.tool.clone();
         }
-        let agent = self.agent_of(owner);
-        let mut shells = self.shells.iter().filter(|((of, _), _)| Some(*of) == agent);
-        shells.next().map(|(_, shell)| shell.command.clone()).unwrap_or_default()
+        let Some(agent) = self.agent_of(owner) else { return String::new() };
+        let mut shells = self.shells.iter().filter(|((of, _), _)| *of == agent);
+        let running = shells.next().map(|(_, shell)| &shell.command);
+        let last = || self.agents.get(&agent).map(|agent| &agent.last_command);
+        running.or_else(last).cloned().unwrap_or_default()
     }
 
     /// The turn in which an agent is, counted from 1.
@@ -447,6 +478,21 @@ impl State {
         all.extend(more);
         (!all.is_empty()).then(|| all.join("\n"))
     }
+}
+
+/// Leases that have moved, by path, as they are now.
+type Moves = BTreeMap<String, Option<arbiter::Lease>>;
+
+/// Takes the moves of leases out of `effects`; a later one takes the place of an earlier one.
+fn gather_moves(effects: Vec<arbiter::Effect>, moves: &mut Moves) -> Vec<arbiter::Effect> {
+    let mut others = Vec::with_capacity(effects.len());
+    for effect in effects {
+        match effect {
+            arbiter::Effect::Moved { path, lease } => drop(moves.insert(path, lease)),
+            other => others.push(other),
+        }
+    }
+    others
 }
 
 /// What was there before a change: the arbiter's word counts, else what the last look saw. Where

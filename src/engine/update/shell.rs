@@ -78,8 +78,12 @@ impl State {
         let Some(shell) = self.shells.get_mut(&key) else { return };
         match &mut shell.stage {
             Stage::Running if guarded => {
-                // What it has written was asked about, each time.
-                self.shells.remove(&key);
+                // What it has written was asked about, each time; what came of that may be seen a
+                // moment later.
+                let over = self.shells.remove(&key);
+                if let (Some(agent), Some(over)) = (self.agents.get_mut(&agent), over) {
+                    agent.last_command = over.command;
+                }
                 if let Some(request) = request {
                     self.tool_seen(step, agent, request);
                 }

@@ -1,6 +1,9 @@
 //! What processes of agents write by themselves.
 
 use super::*;
+use crate::arbiter::{Disk, Mark, Table, Touch, Was};
+use crate::model::path::Hash;
+use crate::model::time::Mono;
 
 #[test]
 fn a_process_gets_no_file_that_another_has_and_its_owner_is_told_once() {
@@ -220,4 +223,50 @@ fn a_file_that_one_session_alone_has_changed_ever_so_often_is_its_own() {
         &format!("a reads f; a edits f two 2; a ends turn; {often}; b shells f all"),
         &format!("a may\n{granted}tell b: A command of yours\nb may not: UNREAD"),
     );
+}
+
+/// A process of `who` does this to `f`, and goes on; what was answered.
+fn touches(table: &mut Table, (number, who): (u64, &str), deed: Deed, safe: bool) -> bool {
+    let owner = owner(who);
+    let marks = vec![Mark { path: path("f"), deed }];
+    let op = OpId(number);
+    let touch = Touch { op, owner, itself: false, safe, marks, wait_ms: 0 };
+    let effects = table.decide(Mono(number), Input::Touch(touch));
+    let granted = effects.iter().any(|effect| matches!(effect, Effect::Granted { .. }));
+    if granted {
+        table.decide(Mono(number), Input::Touched { op });
+    }
+    granted
+}
+
+/// A table in which a process of `a` has made `f` and is done.
+fn made_by_a() -> Table {
+    let mut table = Table::new(Settings::default());
+    assert!(touches(&mut table, (1, "a"), Deed::Appear, false));
+    let (path, disk) = (path("f"), Disk::File { hash: Hash::of(b"1"), text: None });
+    let looked = Input::LookedAfter { op: OpId(1), path, disk, before: Was::Unknown };
+    table.decide(Mono(2), looked);
+    table.decide(Mono(2), Input::TurnEnded { owner: owner("a") });
+    table
+}
+
+#[test]
+fn what_a_session_has_just_put_there_is_its_own_before_anybody_has_looked() {
+    let mut table = made_by_a();
+    // What is not safe elsewhere is to be seen first; a merge of git's puts there what is.
+    assert!(!touches(&mut table, (3, "b"), Deed::Destroy, false));
+    assert!(touches(&mut table, (4, "b"), Deed::Destroy, true));
+    assert!(touches(&mut table, (5, "b"), Deed::Destroy, false));
+    assert!(!touches(&mut table, (6, "c"), Deed::Destroy, true));
+    let b = owner("b");
+    let unsaved = table.unsaved(&path("f"), Some(Hash::of(b"1")), Some(Hash::of(b"2")));
+    assert_eq!((unsaved.last, unsaved.complete), (Some(&b), true));
+    assert_eq!(unsaved.authors[0], &b);
+}
+
+#[test]
+fn who_has_only_added_to_a_file_has_not_put_it_there() {
+    let mut table = made_by_a();
+    assert!(touches(&mut table, (3, "b"), Deed::Alter, false));
+    assert!(!touches(&mut table, (4, "b"), Deed::Destroy, false));
 }
