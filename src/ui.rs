@@ -34,6 +34,7 @@ pub mod run;
 pub mod scroll;
 pub mod status;
 pub mod terminal;
+pub mod table;
 pub mod text;
 pub mod theme;
 pub mod transcript;

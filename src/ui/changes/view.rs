@@ -10,6 +10,7 @@ use crate::model::review::ChangeLine;
 use crate::ui::action::{Action, ChangesAction, Context, ListAction};
 use crate::ui::age::age;
 use crate::ui::layer::{Scene, frame, hints};
+use crate::ui::table::{Cell, Columns, Plan};
 use crate::ui::text::{counted, fit, harmless};
 use crate::ui::theme::Theme;
 
@@ -18,9 +19,6 @@ const WIDE: u16 = 100;
 
 /// From this height on it has its place below.
 const HIGH: u16 = 16;
-
-/// A cell of a row: what it says, and in which style.
-type Cell = (String, Style);
 
 /// Where the parts of the view are.
 #[derive(Debug, Clone, Copy)]
@@ -110,9 +108,8 @@ impl Changes {
 
     fn draw_list(&self, areas: Areas, buf: &mut Buffer, scene: &Scene<'_>) {
         let theme = scene.theme;
-        let columns = Columns::of(usize::from(areas.list.width));
-        let heads = HEADS.iter().map(|head| ((*head).to_owned(), theme.dim));
-        columns.draw(&heads.collect::<Vec<_>>(), areas.head, false, buf, theme);
+        let columns = Columns::of(usize::from(areas.list.width), &PLANS);
+        columns.draw_head(HEADS, areas.head, buf, theme);
         let rows = self.shown();
         if rows.is_empty() {
             let text = match (self.loaded, self.filter.is_empty(), self.listed) {
@@ -182,46 +179,15 @@ impl Changes {
     }
 }
 
-/// The widths of the columns: path, who, what, lines, age, over whom.
-struct Columns([usize; 6]);
-
 const HEADS: [&str; 6] = ["path", "who", "what", "lines", "age", "over"];
 
-impl Columns {
-    fn of(room: usize) -> Self {
-        // What is least needed goes first: over whom, what, age.
-        let wanted = if room >= 90 {
-            [0, 14, 16, 11, 7, 14]
-        } else if room >= 66 {
-            [0, 9, 13, 9, 6, 8]
-        } else if room >= 48 {
-            [0, 8, 8, 8, 6, 0]
-        } else {
-            [0, 7, 0, 8, 0, 0]
-        };
-        let used: usize = wanted.iter().map(|wide| wide + usize::from(*wide > 0)).sum();
-        let mut widths = wanted;
-        widths[0] = room.saturating_sub(used);
-        Self(widths)
-    }
-
-    fn draw(&self, cells: &[Cell], area: Rect, here: bool, buf: &mut Buffer, theme: &Theme) {
-        if here {
-            let blank = " ".repeat(usize::from(area.width));
-            buf.set_stringn(area.x, area.y, blank, usize::from(area.width), theme.selected);
-        }
-        let mut x = area.x;
-        for ((text, style), wide) in cells.iter().zip(self.0) {
-            if wide == 0 {
-                continue;
-            }
-            let style = if here { theme.selected } else { *style };
-            let text = harmless(text).replace('\n', " ");
-            buf.set_stringn(x, area.y, fit(&text, wide), wide, style);
-            x = x.saturating_add(u16::try_from(wide + 1).unwrap_or(0)).min(area.right());
-        }
-    }
-}
+/// What is least needed goes first: over whom, what, age.
+const PLANS: [Plan<6>; 4] = [
+    (90, [0, 14, 16, 11, 7, 14]),
+    (66, [0, 9, 13, 9, 6, 8]),
+    (48, [0, 8, 8, 8, 6, 0]),
+    (0, [0, 7, 0, 8, 0, 0]),
+];
 
 fn cells(entry: &Entry, scene: &Scene<'_>) -> Vec<Cell> {
     let theme = scene.theme;

@@ -11,11 +11,9 @@ use crate::ui::action::{Action, Context, ListAction, LocksAction};
 use crate::ui::age::age;
 use crate::ui::bench::Bench;
 use crate::ui::layer::{Scene, frame, hints};
+use crate::ui::table::{Cell, Columns, Plan};
 use crate::ui::text::{fit, harmless, width};
 use crate::ui::theme::Theme;
-
-/// A cell of a row: what it says, and in which style.
-type Cell = (String, Style);
 
 impl Locks {
     /// Draws it.
@@ -28,8 +26,8 @@ impl Locks {
             return;
         }
         let rows = self.shown(bench);
-        let columns = Columns::of(usize::from(inner.width));
-        columns.draw_head(inner, buf, theme);
+        let columns = Columns::of(usize::from(inner.width), &PLANS);
+        columns.draw_head(HEADS, inner, buf, theme);
         let list = Rect { y: inner.y + 1, height: inner.height - 4, ..inner };
         if rows.is_empty() {
             let text = if self.filter.is_empty() { "no file is held" } else { "nothing matches" };
@@ -99,51 +97,15 @@ impl Locks {
     }
 }
 
-/// The widths of the columns: path, owner, state, since, until, who waits.
-struct Columns([usize; 6]);
-
 const HEADS: [&str; 6] = ["path", "owner", "state", "since", "until", "waiting"];
 
-impl Columns {
-    fn of(room: usize) -> Self {
-        // What is least needed goes first: `until`, who waits, `since`.
-        let wanted = if room >= 100 {
-            [0, 14, 18, 8, 8, 24]
-        } else if room >= 70 {
-            [0, 10, 16, 7, 0, 16]
-        } else if room >= 50 {
-            [0, 8, 16, 7, 0, 0]
-        } else {
-            [0, 6, 10, 0, 0, 0]
-        };
-        let used: usize = wanted.iter().map(|wide| wide + usize::from(*wide > 0)).sum();
-        let mut widths = wanted;
-        widths[0] = room.saturating_sub(used);
-        Self(widths)
-    }
-
-    fn draw_head(&self, area: Rect, buf: &mut Buffer, theme: &Theme) {
-        let cells: Vec<Cell> = HEADS.iter().map(|head| ((*head).to_owned(), theme.dim)).collect();
-        self.draw(&cells, Rect { height: 1, ..area }, false, buf, theme);
-    }
-
-    fn draw(&self, cells: &[Cell], area: Rect, here: bool, buf: &mut Buffer, theme: &Theme) {
-        if here {
-            let blank = " ".repeat(usize::from(area.width));
-            buf.set_stringn(area.x, area.y, blank, usize::from(area.width), theme.selected);
-        }
-        let mut x = area.x;
-        for ((text, style), wide) in cells.iter().zip(self.0) {
-            if wide == 0 {
-                continue;
-            }
-            let style = if here { theme.selected } else { *style };
-            let text = harmless(text).replace('\n', " ");
-            buf.set_stringn(x, area.y, fit(&text, wide), wide, style);
-            x = x.saturating_add(u16::try_from(wide + 1).unwrap_or(0)).min(area.right());
-        }
-    }
-}
+/// What is least needed goes first: `until`, who waits, `since`.
+const PLANS: [Plan<6>; 4] = [
+    (100, [0, 14, 18, 8, 8, 24]),
+    (70, [0, 10, 16, 7, 0, 16]),
+    (50, [0, 8, 16, 7, 0, 0]),
+    (0, [0, 6, 10, 0, 0, 0]),
+];
 
 fn lease_cells(lease: &LeaseInfo, bench: &Bench, scene: &Scene<'_>) -> Vec<Cell> {
     let theme = scene.theme;
