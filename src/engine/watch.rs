@@ -53,6 +53,7 @@ mod linux {
 
     use super::{Input, Watch, Watching};
     use crate::arbiter::Disk;
+    use crate::engine::door::unfinished::is_ours;
     use crate::model::path::WorkPath;
 
     /// A change is looked at so long after its last sign.
@@ -225,7 +226,7 @@ mod linux {
                 .collect();
             for path in due {
                 self.due.remove(&path);
-                if self.watch.output.covers(&path) {
+                if self.watch.output.covers(&path) || is_ours(&path) {
                     continue;
                 }
                 let Some(desk) = self.watch.desk.upgrade() else { return false };

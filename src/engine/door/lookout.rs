@@ -6,6 +6,7 @@
 //! somebody waits for the file. Nothing is looked at when no file is open for writing.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
@@ -15,9 +16,12 @@ use super::build_output::BuildOutput;
 use super::images::BeforeImages;
 use crate::arbiter::{Disk, Input, Was};
 use crate::engine::desk::{Desk, Look};
+use crate::engine::input::Before;
 use crate::engine::keeper::Keeper;
+use crate::fault;
 use crate::guard::writers::{self, Writers};
 use crate::history::Store;
+use crate::model::change::Image;
 use crate::model::id::OpId;
 use crate::model::lease::Owner;
 use crate::model::path::WorkPath;
@@ -35,7 +39,7 @@ pub(in crate::engine) struct Lookout {
     pub(in crate::engine) root: PathBuf,
     pub(in crate::engine) output: Arc<BuildOutput>,
     pub(in crate::engine) keeper: Arc<Keeper>,
-    pub(in crate::engine) images: Option<Arc<BeforeImages>>,
+    pub(in crate::engine) images: Arc<BeforeImages>,
     pub(in crate::engine) store: Arc<Store>,
 }
 
@@ -118,18 +122,32 @@ impl Lookout {
     /// Tells what is there now; false if nobody wants to know any more.
     fn look(&self, Open { op, path, .. }: &Open) -> bool {
         let Some(desk) = self.desk.upgrade() else { return false };
-        let was = self.images.as_ref().and_then(|images| {
-            let taken = images.take(*op, path, &self.store);
-            // The image stays, and becomes a change at the next start.
-            let missed = |error| tracing::warn!(%error, "what {path} was is not stored yet");
-            taken.map_err(missed).ok().flatten()
-        });
+        // Its steps do not fail: what cannot be looked at is said by the look itself.
+        let _ = fault::at("look-begun");
         let disk = self.read(path);
-        let before = was.as_ref().map_or(Was::Unknown, |was| Was::Is(was.image.hash));
+        let after = match &disk {
+            Disk::File { hash, .. } => Some(Image { hash: *hash, mode: self.mode(path) }),
+            Disk::Absent | Disk::Unreadable(_) => None,
+        };
+        let taken = self.images.take(*op, path, after, &self.store);
+        // The image stays, and becomes a change at the next start.
+        let missed = |error| tracing::warn!(%error, "what {path} was is not stored yet");
+        let was = taken.map_err(missed).ok().flatten();
+        let before = match was.as_ref().map(|was| was.before) {
+            Some(Before::Image(image)) => Was::Is(image.hash),
+            Some(Before::Mode(_)) => after.map_or(Was::Unknown, |now| Was::Is(now.hash)),
+            Some(Before::Absent | Before::Unknown) | None => Was::Unknown,
+        };
         let input = Input::LookedAfter { op: *op, path: path.clone(), disk, before };
         // Without an answer the file stays in flight.
         drop(desk.decide_looking(input, was));
+        let _ = fault::at("look-told");
         true
+    }
+
+    /// The type and permissions of a file, as far as they can be told.
+    fn mode(&self, path: &WorkPath) -> Option<u32> {
+        std::fs::symlink_metadata(path.below(&self.root)).map(|meta| meta.mode()).ok()
     }
 
     /// A folder has another name: its files are gone from the old one and are below the new one.
