@@ -24,6 +24,7 @@ mod jobs;
 mod keeper;
 pub mod link;
 pub mod lookup;
+mod own_write;
 mod perform;
 mod publish;
 mod retention;

@@ -20,6 +20,9 @@
 //!                                 model                               plain data
 //! ```
 //!
+//! Beside them lies [`fault`], by which a test has the history or the engine die at a step of its
+//! choice. In a program that is built for use it is empty.
+//!
 //! # What never happens
 //!
 //! 1. `ui` never touches a process, a workspace file, SQLite or the arbiter. It sees a
@@ -39,6 +42,7 @@ pub mod config;
 pub mod control;
 pub mod doctor;
 pub mod engine;
+pub mod fault;
 pub mod git;
 pub mod guard;
 pub mod history;

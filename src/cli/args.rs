@@ -393,7 +393,7 @@ pub(super) struct Changes {
 pub(super) struct Undo {
     /// The change.
     pub(super) change: Option<u64>,
-    /// Everything that the agent of this name changed.
+    /// Everything that the agent of this name, or the session of this id, changed.
     #[arg(long, value_name = "NAME")]
     pub(super) agent: Option<String>,
     /// Only what it changed in this turn.

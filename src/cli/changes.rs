@@ -126,6 +126,10 @@ fn show(difference: &FileDifference, say: &mut Say) {
         let line = say.tint(Tint::Strong, &format!("{sign} {path}\t({label})"));
         say.line(&line);
     }
+    if let Some((old, new)) = difference.modes {
+        say.line(&format!("old mode {old:o}"));
+        say.line(&format!("new mode {new:o}"));
+    }
     for hunk in &difference.hunks {
         let (old, new) = ((hunk.old_start, hunk.old_lines), (hunk.new_start, hunk.new_lines));
         let head = format!("@@ -{},{} +{},{} @@", old.0, old.1, new.0, new.1);
@@ -251,11 +255,12 @@ fn within(root: &std::path::Path, base: &std::path::Path, raw: &str) -> Option<S
 }
 
 fn op(line: &ChangeLine) -> String {
-    let op = match line.change.kind() {
-        ChangeKind::Created => "made",
-        ChangeKind::Edited => "changed",
-        ChangeKind::Deleted => "deleted",
-        ChangeKind::Renamed => "renamed",
+    let op = match (line.change.only_modes(), line.change.kind()) {
+        (Some((old, new)), _) => format!("mode {:o} to {:o}", old & 0o7777, new & 0o7777),
+        (None, ChangeKind::Created) => "made".to_owned(),
+        (None, ChangeKind::Edited) => "changed".to_owned(),
+        (None, ChangeKind::Deleted) => "deleted".to_owned(),
+        (None, ChangeKind::Renamed) => "renamed".to_owned(),
     };
     match line.undone_by {
         Some(by) => format!("{op}, undone by {by}"),
@@ -263,7 +268,7 @@ fn op(line: &ChangeLine) -> String {
             let ids: Vec<String> = line.change.reverts.iter().map(ToString::to_string).collect();
             format!("{op}, undoes {}", ids.join(" "))
         }
-        None => op.to_owned(),
+        None => op,
     }
 }
 

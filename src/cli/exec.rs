@@ -20,6 +20,7 @@ use crate::engine::command::Command;
 use crate::engine::exec::Terms;
 use crate::guard::fence::{self, Fence};
 use crate::guard::ground::Workspace;
+use crate::model::agent::GUARD_MARK;
 use crate::model::failure::{Failure, FailureKind};
 
 /// How long the engine may take to come to our socket.
@@ -62,11 +63,13 @@ fn command(words: &[OsString]) -> Result<process::Command, Failure> {
 fn run_guarded(mut command: process::Command, stream: &UnixStream) -> Result<u8, Failure> {
     let copy = |stream: &UnixStream| stream.try_clone().map_err(|error| lost(&error.to_string()));
     let mut lines = BufReader::new(copy(stream)?).lines();
-    let terms = match lines.next() {
+    let terms: Terms = match lines.next() {
         Some(Ok(line)) => serde_json::from_str(&line).map_err(|error| lost(&error.to_string()))?,
         Some(Err(error)) => return Err(lost(&error.to_string())),
         None => return Err(lost("it has hung up")),
     };
+    // What outlives the engine is found by it.
+    command.env(GUARD_MARK, &terms.mark);
     fence(&terms, copy(stream)?.into())?.around(&mut command);
     let mut child =
         fence::start(|| command.spawn()).map_err(|error| not_started(&command, &error))?;

@@ -47,6 +47,8 @@ pub(super) fn change(line: &ChangeLine) -> Value {
         "tool": change.tool,
         "before": change.before.map(|image| image.hash),
         "after": change.after.map(|image| image.hash),
+        "before_mode": change.before.and_then(|image| image.mode),
+        "after_mode": change.after.and_then(|image| image.mode),
         "before_kept": line.before_kept,
         "added": line.lines.map(|(added, _)| added),
         "removed": line.lines.map(|(_, removed)| removed),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::desk::Desk;
@@ -25,7 +24,6 @@ use crate::config;
 use crate::guard::Level;
 use crate::guard::probe::probe;
 use crate::history::Store;
-use crate::history::images::ImageName;
 use crate::history::record::{LeaseRow, Process, Record};
 use crate::model::agent::GuardLevel;
 use crate::model::failure::{Failure, FailureKind};
@@ -110,11 +108,13 @@ pub(super) fn assemble(wish: Boot) -> Result<Parts, Failure> {
         Some(settings) => Store::open_holding(&wish.history, settings.history.queue_bytes())?,
         None => Store::open(&wish.history)?,
     };
+    let store = Arc::new(store);
+    // What a crash left behind becomes changes first: whose they are the table must know.
+    let images = open_images(&wish.history, Path::new(&root), &store)?;
     let (table, left_behind) = take_over(&wish.arbiter, &store, &root)?;
     let (desk, looks) = Desk::new(table);
     let output = Arc::new(BuildOutput::new(Path::new(&root)));
-    let store = Arc::new(store);
-    let (guards, no_guard) = wall(&wish, Path::new(&root), &desk, &output, &store)?;
+    let (guards, no_guard) = wall(&wish, Path::new(&root), &desk, &output, &images)?;
     let level = if guards.is_some() { GuardLevel::Enforced } else { GuardLevel::Advisory };
     let setup = Setup {
         workspace: WorkspaceInfo {
@@ -135,7 +135,19 @@ pub(super) fn assemble(wish: Boot) -> Result<Parts, Failure> {
     let jobs = Jobs::start()?;
     let retention = setup.settings.as_ref().map(Retention::of);
     let history = wish.history;
-    Ok(Parts { setup, store, jobs, desk, looks, output, guards, history, left_behind, retention })
+    Ok(Parts {
+        setup,
+        store,
+        images,
+        jobs,
+        desk,
+        looks,
+        output,
+        guards,
+        history,
+        left_behind,
+        retention,
+    })
 }
 
 /// Whether the kernel can be made to ask before an agent writes; if not, why.
@@ -146,19 +158,28 @@ pub fn can_guard() -> Result<(), String> {
     }
 }
 
-/// Has before-images forgotten beside everything else.
-fn forget_spent(
-    images: &Arc<BeforeImages>,
-    spent: Receiver<ImageName>,
+/// Opens the folder of before-images, and has them forgotten beside everything else.
+fn open_images(
+    history: &Path,
+    root: &Path,
     store: &Arc<Store>,
-) -> Result<(), Failure> {
-    let (images, store) = (Arc::downgrade(images), Arc::clone(store));
+) -> Result<Arc<BeforeImages>, Failure> {
+    let folder = images::folder(history, root);
+    // It waits for the disk, which nobody may do on a thread of the runtime.
+    let opened =
+        std::thread::scope(|scope| scope.spawn(|| BeforeImages::open(&folder, root, store)).join());
+    let (images, spent) = opened.map_err(|_| {
+        Failure::new(FailureKind::Internal, "what a crash left behind cannot be looked through")
+    })??;
+    let images = Arc::new(images);
+    let (kept, store) = (Arc::downgrade(&images), Arc::clone(store));
     let thread = std::thread::Builder::new().name("images".to_owned());
-    let begun = thread.spawn(move || BeforeImages::forget_spent(&images, &spent, &store));
-    begun.map(drop).map_err(|error| {
+    let begun = thread.spawn(move || BeforeImages::forget_spent(&kept, &spent, &store));
+    begun.map_err(|error| {
         Failure::new(FailureKind::Internal, "a thread for before-images cannot be started")
             .cause(error)
-    })
+    })?;
+    Ok(images)
 }
 
 /// The wall around the workspace; without one, why there is none.
@@ -167,7 +188,7 @@ fn wall(
     root: &Path,
     desk: &Arc<Desk>,
     output: &Arc<BuildOutput>,
-    store: &Arc<Store>,
+    images: &Arc<BeforeImages>,
 ) -> Result<(Option<Guards>, String), Failure> {
     if !wish.guard || !wish.arbitrate {
         return Ok((None, "it is switched off".to_owned()));
@@ -176,20 +197,11 @@ fn wall(
         return Ok((None, why));
     }
     let settings = wish.settings.as_ref();
-    let folder = images::folder(&wish.history, root);
-    // It waits for the disk, which nobody may do on a thread of the runtime.
-    let opened =
-        std::thread::scope(|scope| scope.spawn(|| BeforeImages::open(&folder, root, store)).join());
-    let (images, spent) = opened.map_err(|_| {
-        Failure::new(FailureKind::Internal, "what a crash left behind cannot be looked through")
-    })??;
-    let images = Arc::new(images);
-    forget_spent(&images, spent, store)?;
     let ground = Ground {
         root: root.to_owned(),
         output: Arc::clone(output),
         aliases: Aliases::new(root),
-        images,
+        images: Arc::clone(images),
         protected: settings.map(|all| all.arbiter.protected.clone()).unwrap_or_default(),
     };
     let guards = Guards::open(Arc::new(ground), Arc::clone(desk), &wish.closed)?;
@@ -206,8 +218,13 @@ fn take_over(
 ) -> Result<(Table, BTreeMap<SessionId, Vec<Process>>), Failure> {
     let reader = store.reader()?;
     let now = identity::wall();
+    // A clock that was set back makes nothing last longer than it was to last.
     let left_ms = |row: &LeaseRow| {
-        row.until.map(|until| u64::try_from(until.0.saturating_sub(now.0)).unwrap_or(0))
+        row.until.map(|until| {
+            let (left, whole) =
+                (until.0.saturating_sub(now.0), until.0.saturating_sub(row.since.0));
+            u64::try_from(left.min(whole)).unwrap_or(0)
+        })
     };
     let free = |path: &str| Record::Free { workspace: root.to_owned(), path: path.to_owned() };
     let mut left_behind: BTreeMap<SessionId, Vec<Process>> = BTreeMap::new();
@@ -368,5 +385,16 @@ mod tests {
         assert_eq!(stored, ["long/", "short/", "yours/"]);
         table.decide(Mono(60_001), crate::arbiter::Input::Tick);
         assert_eq!(table.leases().map(|(path, _)| path).collect::<Vec<_>>(), ["long/", "yours/"]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_lets_no_reservation_last_longer() {
+        let hour_ahead = identity::wall().0 + 3_600_000;
+        let mut pinned = row("a", agent(), LeaseState::Pinned, None);
+        (pinned.since, pinned.until) = (Wall(hour_ahead), Some(Wall(hour_ahead + 60_000)));
+        let (mut table, _, stored) = taken_over(vec![pinned]);
+        assert_eq!(stored, ["a"]);
+        table.decide(Mono(60_001), crate::arbiter::Input::Tick);
+        assert_eq!(table.leases().count(), 0);
     }
 }

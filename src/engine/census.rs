@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use ignore::WalkBuilder;
 
+use super::door::unfinished::is_ours;
 use super::input::Found;
 use super::keeper::Keeper;
 use crate::arbiter::{Disk, Was};
@@ -134,6 +135,9 @@ fn walk(root: &Path, most: usize) -> Option<HashMap<WorkPath, Stamp>> {
         let (Some(path), Ok(meta)) = (below.and_then(WorkPath::parse), entry.metadata()) else {
             continue;
         };
+        if is_ours(&path) {
+            continue;
+        }
         let (size, modified, inode) = (meta.len(), meta.modified().ok(), meta.ino());
         files.insert(path, Stamp { size, modified, inode });
         if files.len() > most {
@@ -173,6 +177,9 @@ mod tests {
         fs::write(root.join("change"), "22").expect("a change");
         fs::write(root.join("add"), "1").expect("an addition");
         fs::remove_file(root.join("remove")).expect("a removal");
+        // The bench is writing it just now.
+        let temp = format!(".change.benchdog-{}-1", std::process::id());
+        fs::write(root.join(temp), "2").expect("a temporary file");
         fs::create_dir(root.join("out")).expect("out");
         fs::write(root.join("out/built"), "1").expect("build output");
         let found = look().expect("a small tree");

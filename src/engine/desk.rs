@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::bell::Bell;
-use super::door::images::Taken;
+use super::input::Taken;
 use crate::arbiter::{Effect, Input, Table};
 use crate::guard::supervisor::Supervisor;
 use crate::model::id::OpId;

@@ -13,9 +13,11 @@ use std::sync::Arc;
 use rustix::fs::{CWD, OFlags, RenameFlags};
 use serde_json::Value;
 
+use super::door::unfinished::prefix;
 use super::effect::Content;
 use super::input::{Extent, Place, WriteTrouble};
 use crate::arbiter::{Disk, edited};
+use crate::fault;
 use crate::guard::writers::{self, Writers};
 use crate::model::path::{Hash, WorkPath};
 use crate::model::time::Wall;
@@ -194,7 +196,7 @@ fn write_checked(
     }
     let io = |error: io::Error| WriteTrouble::Io(format!("{path}: {error}"));
     let folder = full.parent().unwrap_or(root);
-    let temp = folder.join(format!(".{}.benchdog-{}-{unique}", path.name(), std::process::id()));
+    let temp = folder.join(format!("{}{}-{unique}", prefix(path), std::process::id()));
     let edited_text;
     let (bytes, mode): (&[u8], Option<u32>) = match (content, &before) {
         (Content::Whole(text), _) => (text.as_bytes(), None),
@@ -213,6 +215,7 @@ fn write_checked(
     };
     fs::create_dir_all(folder).map_err(io)?;
     fill(&temp, &full, bytes, mode).map_err(io)?;
+    fault::at("write-filled").map_err(io)?;
     let result = put(&temp, &full, checked, path);
     if result.is_err() {
         discard(&temp, bytes);
@@ -237,6 +240,7 @@ fn take_away(
         }
         WriteTrouble::Io(format!("{path}: {error}"))
     })?;
+    let _ = fault::at("write-exchanged");
     let displaced = read(temp).unwrap_or(Disk::Absent);
     if same(&displaced, checked) {
         // What it was is journaled and may lie about.
@@ -258,7 +262,8 @@ fn fill(temp: &Path, like: &Path, bytes: &[u8], mode: Option<u32>) -> io::Result
         options.mode(0o600);
     }
     let mut file = options.open(temp)?;
-    let filled = file.write_all(bytes).and_then(|()| match permissions {
+    let begun = fault::at("write-begun").and_then(|()| file.write_all(bytes));
+    let filled = begun.and_then(|()| match permissions {
         Some(permissions) => file.set_permissions(permissions),
         None => Ok(()),
     });
@@ -286,8 +291,13 @@ fn put(temp: &Path, full: &Path, checked: &Disk, path: &WorkPath) -> Result<(), 
         Disk::File { .. } | Disk::Unreadable(_) => RenameFlags::EXCHANGE,
     };
     match rustix::fs::renameat_with(CWD, temp, CWD, full, flags) {
-        Ok(()) if *checked == Disk::Absent => Ok(()),
+        Ok(()) if *checked == Disk::Absent => {
+            let _ = fault::at("write-exchanged");
+            Ok(())
+        }
         Ok(()) => {
+            // It is done and cannot fail any more.
+            let _ = fault::at("write-exchanged");
             let displaced = read(temp).unwrap_or(Disk::Absent);
             if same(&displaced, checked) {
                 // The write is done; what it replaced is journaled and may lie about.

@@ -19,4 +19,5 @@ pub(super) mod images;
 mod index;
 pub(super) mod lookout;
 pub(super) mod porter;
+pub(super) mod unfinished;
 mod wish;

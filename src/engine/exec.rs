@@ -24,6 +24,8 @@ pub struct Terms {
     pub closed: Vec<PathBuf>,
     /// Folders of build output, relative to the workspace.
     pub free: Vec<PathBuf>,
+    /// What names the engine in the environment of what it guards.
+    pub mark: String,
 }
 
 /// Guards a command of `owner` from its start until nothing of it lives; blocks so long.

@@ -7,7 +7,9 @@ use super::review::Lost;
 use super::revise::Planned;
 use crate::agent::Said;
 use crate::arbiter::{Disk, Settled, Was};
+use crate::history::images::{ImageName, moded};
 use crate::history::record::Process;
+use crate::model::change::Image;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
 use crate::model::lease::Owner;
@@ -93,6 +95,8 @@ pub enum Input {
         op: OpId,
         /// The file now.
         disk: Disk,
+        /// What it was.
+        was: Option<Taken>,
         /// What went wrong.
         result: Result<(), WriteTrouble>,
     },
@@ -262,4 +266,42 @@ pub struct Loaded {
     pub last_item: u64,
     /// Prompts that its agent had not read when it ended.
     pub waiting: Vec<String>,
+}
+
+/// An image whose deed is done and whose content is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// To be forgotten once its change is stored.
+    pub name: ImageName,
+    /// What the file was.
+    pub before: Before,
+    /// What it is.
+    pub after: Option<Image>,
+}
+
+/// What a file was, as far as its image tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// This.
+    Image(Image),
+    /// Nothing.
+    Absent,
+    /// What it is, with these permissions.
+    Mode(u32),
+    /// Something.
+    Unknown,
+}
+
+impl Taken {
+    /// The former and the present state of a file of which nothing but the permissions changed.
+    pub fn mode_change(&self) -> Option<(Image, Image)> {
+        let after = self.after?;
+        let before = match self.before {
+            Before::Image(image) => image,
+            Before::Mode(mode) => moded(after, mode),
+            Before::Absent | Before::Unknown => return None,
+        };
+        let other = before.mode.is_some() && after.mode.is_some() && before.mode != after.mode;
+        (before.hash == after.hash && other).then_some((before, after))
+    }
 }

@@ -12,6 +12,7 @@ use super::desk::{Desk, Looks};
 use super::disk;
 use super::door::build_output::BuildOutput;
 use super::door::guards::Guards;
+use super::door::images::BeforeImages;
 use super::door::lookout::Lookout;
 use super::drivers::Drivers;
 use super::effect::Effect;
@@ -22,6 +23,7 @@ use super::input::{Asker, Input, Ticket};
 use super::jobs::Jobs;
 use super::keeper::Keeper;
 use super::lookup;
+use super::own_write::OwnWrite;
 use super::publish::Publisher;
 use super::review::Review;
 use super::state::State;
@@ -30,6 +32,7 @@ use crate::agent::claude::drive;
 use crate::agent::process::sweep;
 use crate::agent::{Driver, Launch, Order, Said};
 use crate::arbiter::Disk;
+use crate::fault;
 use crate::history::Store;
 use crate::history::images::ImageName;
 use crate::history::record::{OpenRow, Process, Record};
@@ -55,6 +58,7 @@ pub(super) struct Performer {
     guards: Option<Arc<Guards>>,
     watching: Option<Watching>,
     keeper: Arc<Keeper>,
+    images: Arc<BeforeImages>,
     files: Jobs,
     /// Images that are spent once the records are queued.
     spent: Vec<ImageName>,
@@ -78,7 +82,7 @@ impl Performer {
     pub(super) fn new(
         root: PathBuf,
         output: Arc<BuildOutput>,
-        store: Arc<Store>,
+        (store, images): (Arc<Store>, Arc<BeforeImages>),
         files: Jobs,
         history: PathBuf,
         queues: Queues,
@@ -100,6 +104,7 @@ impl Performer {
             guards: None,
             watching: None,
             keeper,
+            images,
             files,
             spent: Vec::new(),
             records: Vec::new(),
@@ -117,9 +122,10 @@ impl Performer {
     ) -> Result<(), Failure> {
         let lookout = Lookout {
             desk: Arc::downgrade(desk),
+            root: self.root.clone(),
             output: Arc::clone(&self.output),
             keeper: Arc::clone(&self.keeper),
-            images: guards.as_ref().map(|guards| Arc::clone(guards.images())),
+            images: Arc::clone(&self.images),
             store: Arc::clone(&self.store),
         };
         let thread = std::thread::Builder::new().name("lookout".to_owned());
@@ -215,7 +221,12 @@ impl Performer {
                 let snapshot = state.snapshot(self.publisher.seq());
                 self.publisher.subscribe(asker.client, snapshot);
             }
-            Effect::Reply { to, reply } => self.publisher.reply(to, reply),
+            Effect::Reply { to, reply } => {
+                let of_tool = matches!(reply, Reply::Tool(_));
+                self.publisher.reply(to, reply);
+                // It is said, and cannot fail any more.
+                let _ = of_tool.then(|| fault::at("tool-answered"));
+            }
             Effect::ReplyStored { to, reply } => self.reply_stored(to, reply).await,
             Effect::Store(record) => self.records.push(record),
             Effect::StoreNow { ticket, records } => self.store_now(ticket, records).await,
@@ -266,12 +277,11 @@ impl Performer {
                 if let Some(asker) = state.asker_of(op) {
                     tracing::trace!(target: "benchdog::grant", id = asker.id, "{path} is granted");
                 }
+                let Some(owner) = state.writer_of(op).cloned() else { return };
                 let (root, keeper) = (self.root.clone(), Arc::clone(&self.keeper));
-                self.file_job(move || {
-                    let (disk, result) = disk::write(&root, &path, &checked, &content, op.0);
-                    let disk = keeper.keep(&path, disk, None);
-                    Some(Input::Written { op, disk, result })
-                });
+                let images = Arc::clone(&self.images);
+                let write = OwnWrite { op, owner, path, checked, content };
+                self.file_job(move || Some(write.carry_out(&root, &keeper, &images)));
             }
             Effect::Scan { agent, call, after } => {
                 let (root, census) = (self.root.clone(), Arc::clone(&self.census));
@@ -336,9 +346,7 @@ impl Performer {
             let text = Failure::from(error).to_string();
             self.publisher.publish(&Event::Noticed { level: Level::Error, text });
         }
-        if let Some(images) = self.guards.as_ref().map(|guards| guards.images()) {
-            self.spent.drain(..).for_each(|name| images.spend(name));
-        }
+        self.spent.drain(..).for_each(|name| self.images.spend(name));
     }
 
     /// The history takes everything in, then its thread ends.
@@ -581,8 +589,10 @@ mod tests {
         let output = Arc::new(BuildOutput::new(&home));
         let said = mpsc::channel(1).0;
         let queues = Queues { inputs, said, stored };
+        let opened = BeforeImages::open(&home.join("images"), &home, &store).unwrap();
+        let kept = (store, Arc::new(opened.0));
         (
-            Performer::new(home, output, store, Jobs::start().unwrap(), history, queues),
+            Performer::new(home, output, kept, Jobs::start().unwrap(), history, queues),
             results,
             durable,
         )

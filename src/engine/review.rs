@@ -59,7 +59,7 @@ pub(super) struct Review<'a> {
 /// One side of a difference.
 enum Side {
     Nothing,
-    Bytes(Vec<u8>),
+    Bytes(Vec<u8>, Option<u32>),
     NotKept,
 }
 
@@ -260,7 +260,7 @@ impl<'a> Review<'a> {
 
     fn image(&self, image: Option<Image>) -> Result<Side, Failure> {
         let Some(image) = image else { return Ok(Side::Nothing) };
-        Ok(self.content(image.hash)?.map_or(Side::NotKept, Side::Bytes))
+        Ok(self.content(image.hash)?.map_or(Side::NotKept, |bytes| Side::Bytes(bytes, image.mode)))
     }
 
     /// A file as a change of it left it.
@@ -286,7 +286,7 @@ impl<'a> Review<'a> {
 
     fn on_disk(&self, path: &WorkPath) -> Result<Side, Failure> {
         let file = revise::read(self.root, path)?;
-        Ok(file.map_or(Side::Nothing, |file| Side::Bytes(file.bytes.to_vec())))
+        Ok(file.map_or(Side::Nothing, |file| Side::Bytes(file.bytes.to_vec(), file.image.mode)))
     }
 
     fn blame(&self, path: &WorkPath) -> Result<FileBlame, Failure> {
@@ -393,6 +393,10 @@ pub(super) fn not_kept(what: &str) -> String {
 
 fn between(path: WorkPath, (from, to): (String, String), old: &Side, new: &Side) -> FileDifference {
     let (mut hunks, mut note) = (Vec::new(), None);
+    let modes = match (old, new) {
+        (Side::Bytes(_, Some(old)), Side::Bytes(_, Some(new))) if old != new => Some((*old, *new)),
+        _ => None,
+    };
     match (side(old), side(new)) {
         (Ok(old), Ok(new)) => match (std::str::from_utf8(old), std::str::from_utf8(new)) {
             (Ok(before), Ok(after)) => {
@@ -404,16 +408,16 @@ fn between(path: WorkPath, (from, to): (String, String), old: &Side, new: &Side)
         (Err(()), _) => note = Some(not_kept("the former content")),
         (_, Err(())) => note = Some(not_kept("the later content")),
     }
-    if hunks.is_empty() && note.is_none() {
+    if hunks.is_empty() && note.is_none() && modes.is_none() {
         note = Some("no difference".to_owned());
     }
-    FileDifference { path, from, to, hunks, note }
+    FileDifference { path, from, to, modes, hunks, note }
 }
 
 fn side(side: &Side) -> Result<&[u8], ()> {
     match side {
         Side::Nothing => Ok(&[]),
-        Side::Bytes(bytes) => Ok(bytes),
+        Side::Bytes(bytes, _) => Ok(bytes),
         Side::NotKept => Err(()),
     }
 }

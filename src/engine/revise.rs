@@ -3,7 +3,7 @@
 //! A plan is only made here. It is carried out file by file as the person's own writes, through the
 //! arbiter, and each only if the file still is what the plan was made for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::review::{Review, is_called, not_kept, whole};
 use crate::history::read::{ChangeQuery, Scope};
 use crate::journal::pick::{Pick, places, reverted};
 use crate::journal::plan::{File, Plan, Step};
-use crate::journal::restore::restore;
+use crate::journal::restore::{differ, restore};
 use crate::journal::undo::{Case, undo};
 use crate::model::change::{Change, Image};
 use crate::model::failure::{Failure, FailureKind};
@@ -21,6 +21,9 @@ use crate::model::id::{ChangeId, SessionId};
 use crate::model::lease::Owner;
 use crate::model::path::{Hash, WorkPath};
 use crate::model::review::{Moment, Outcome, Revised, RevisedFile, Revision, Wanted};
+
+/// The beginning of a session's id is taken for it from so many characters on.
+const SHORTEST_ID: usize = 8;
 
 /// A plan, ready to be carried out.
 #[derive(Debug)]
@@ -84,7 +87,7 @@ fn undone(review: &Review<'_>, pick: &Pick, changes: &[Change]) -> Plan {
 }
 
 fn undo_agent(review: &Review<'_>, agent: &str, turn: Option<u32>) -> Result<Plan, Failure> {
-    let session = session_of(review, agent)?;
+    let session = session_of(review, agent, turn)?;
     let (pick, scope) = match turn {
         Some(turn) => (Pick::Turn(session.clone(), turn), Scope::Turn(session, turn)),
         None => (Pick::Agent(session.clone()), Scope::By(Owner::Session(session, None))),
@@ -101,28 +104,68 @@ fn undo_agent(review: &Review<'_>, agent: &str, turn: Option<u32>) -> Result<Pla
     Ok(undone(review, &pick, &changes))
 }
 
-/// The session of the agent that was called so last.
-fn session_of(review: &Review<'_>, agent: &str) -> Result<SessionId, Failure> {
-    let mut found = None;
+/// The session that is meant by the name of an agent or by its id. Sessions whose changes are all
+/// taken back are not meant; of several others the person has to name one.
+fn session_of(review: &Review<'_>, agent: &str, turn: Option<u32>) -> Result<SessionId, Failure> {
+    let mut known = Vec::new();
+    let mut sessions: Vec<(SessionId, usize, ChangeId)> = Vec::new();
+    let mut undone: HashSet<ChangeId> = HashSet::new();
     review.walk(&Wanted::default(), &mut |change| {
-        if is_called(agent, &change.owner, &change.agent) {
-            found = Some(change.owner);
+        if !undone.contains(&change.id) {
+            undone.extend(&change.reverts);
         }
-        Ok(found.is_none())
+        let id = change.owner.session().filter(|session| is_id(agent, session));
+        if id.is_none() && !is_called(agent, &change.owner, &change.agent) {
+            return Ok(true);
+        }
+        let left =
+            !undone.contains(&change.id) && turn.is_none_or(|turn| change.turn == Some(turn));
+        if let Some(session) = change.owner.session().filter(|_| left) {
+            match sessions.iter_mut().find(|(of, ..)| of == session) {
+                Some((_, count, _)) => *count += 1,
+                None => sessions.push((session.clone(), 1, change.id)),
+            }
+        }
+        if known.is_empty() {
+            known.push(change.owner);
+        }
+        Ok(true)
     })?;
-    match found {
-        Some(Owner::Session(session, _)) => Ok(session),
-        Some(Owner::User | Owner::External) => {
+    match (&sessions[..], known.pop()) {
+        ([(session, ..)], _) => Ok(session.clone()),
+        ([_, _, ..], _) => {
+            let each = sessions.iter().map(|(session, count, last)| {
+                let word = if *count == 1 { "change" } else { "changes" };
+                format!("{session} ({count} {word}, the last is {last})")
+            });
+            let each: Vec<String> = each.collect();
+            let text = format!(
+                "{} sessions called {agent} have changed files here: {}",
+                each.len(),
+                each.join(", ")
+            );
+            Err(Failure::new(FailureKind::Usage, text)
+                .hint("`benchdog undo --agent ID` takes back what one of them did"))
+        }
+        // All is taken back, or there is nothing in this turn: the plan says so.
+        ([], Some(Owner::Session(session, _))) => Ok(session),
+        ([], Some(Owner::User | Owner::External)) => {
             let text = "only the changes of an agent can be undone together";
             Err(Failure::new(FailureKind::Usage, text)
                 .hint("`benchdog undo CHANGE` takes back one change, whoever made it"))
         }
-        None => {
+        ([], None) => {
             let text = format!("no change of an agent called {agent} is known");
             Err(Failure::new(FailureKind::Usage, text)
                 .hint("`benchdog changes` names who changed what"))
         }
     }
+}
+
+/// Whether this is the id of a session, or how it begins.
+fn is_id(text: &str, session: &SessionId) -> bool {
+    let begins = text.len() >= SHORTEST_ID && session.as_str().starts_with(text);
+    begins || session.as_str() == text
 }
 
 fn restored(review: &Review<'_>, path: &WorkPath, moment: Moment) -> Result<Plan, Failure> {
@@ -157,11 +200,11 @@ fn of(review: &Review<'_>, path: &WorkPath, id: ChangeId) -> Result<Change, Fail
 
 /// Brings back the last content that is other than what is there now.
 fn last(review: &Review<'_>, path: &WorkPath) -> Result<Plan, Failure> {
-    let now = read(review.root, path)?.map(|file| file.image.hash);
+    let now = read(review.root, path)?.map(|file| file.image);
     let changes = review.reader.involved(&review.workspace, [path])?;
     let images = changes.iter().rev().filter(|change| change.path == *path);
     let images = images.flat_map(|change| [change.after, change.before]).flatten();
-    for image in images.filter(|image| Some(image.hash) != now) {
+    for image in images.filter(|image| now.is_none_or(|now| differ(*image, now))) {
         if let Some(bytes) = review.content(image.hash)? {
             return put(review, path, File { image, bytes: bytes.into() });
         }

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::desk::{Desk, Looks};
 use super::door::build_output::BuildOutput;
 use super::door::guards::Guards;
+use super::door::images::BeforeImages;
 use super::event::ToEngine;
 use super::input::{Asker, ClientId, Input};
 use super::jobs::Jobs;
@@ -60,6 +61,8 @@ pub struct Parts {
     pub setup: Setup,
     /// Where everything is kept.
     pub store: Arc<Store>,
+    /// What files were before they were destroyed.
+    pub(super) images: Arc<BeforeImages>,
     /// Who works on files.
     pub(super) jobs: Jobs,
     /// Where it is decided, with the leases and observations of former engines.
@@ -163,8 +166,8 @@ async fn serve(parts: Parts, mut doors: mpsc::Receiver<Door>) -> Result<(), Fail
     let desk = parts.desk;
     let mut state = State::new(parts.setup, Arc::clone(&desk), clock.now());
     let queues = Queues { inputs, said, stored };
-    let mut performer =
-        Performer::new(root, parts.output, parts.store, parts.jobs, parts.history, queues);
+    let kept = (parts.store, parts.images);
+    let mut performer = Performer::new(root, parts.output, kept, parts.jobs, parts.history, queues);
     performer.guard(&desk, parts.looks, parts.guards)?;
     performer.begin(parts.left_behind);
     let mut upkeep = JoinSet::new();

@@ -9,7 +9,7 @@ use super::desk::Desk;
 use super::effect::Effect;
 use super::event::{AgentSnapshot, Event, RefusedAttempt, Snapshot, WorkspaceInfo};
 use super::fold::{Change, Fold};
-use super::input::{Asker, Input, Ticket};
+use super::input::{Asker, Input, Taken, Ticket};
 use super::update::asks::OpenAsk;
 use super::update::revisions::Revising;
 use super::update::writes::Op;
@@ -17,7 +17,6 @@ use crate::arbiter::Was;
 use crate::config::settings::Settings;
 use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentInfo, AgentSpec, QueuedPrompt};
-use crate::model::change::Image;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, AskId, CallId, ChangeId, IdSource, OpId, RequestId, SessionId};
 use crate::model::lease::{LeaseInfo, Owner};
@@ -121,8 +120,10 @@ pub(super) struct Doing {
     pub(super) tool: String,
     /// What was there at the last look over the tree.
     pub(super) was: Was,
-    /// What was there at the moment of the change, which counts more than all else.
-    pub(super) image: Option<Image>,
+    /// What was kept of the file at the moment of the change, which counts more than all else.
+    pub(super) taken: Option<Taken>,
+    /// Whether a change was told meanwhile.
+    pub(super) told: bool,
     /// The changes that it takes back.
     pub(super) reverts: Vec<ChangeId>,
     /// Whether a process made it by itself.
@@ -134,7 +135,8 @@ impl Default for Doing {
         Self {
             tool: String::new(),
             was: Was::Unknown,
-            image: None,
+            taken: None,
+            told: false,
             reverts: Vec::new(),
             by_process: false,
         }

@@ -36,7 +36,7 @@ impl State {
             Input::Resolved { op, place } => self.resolved(step, op, place),
             Input::Inspected { op, disk, base } => self.inspected(step, op, disk, base),
             Input::Shown { agent, call, seen } => self.shown(step, agent, &call, seen),
-            Input::Written { op, disk, result } => self.written(step, op, disk, result),
+            Input::Written { op, disk, was, result } => self.written(step, op, disk, was, result),
             Input::FileRead { op, disk } => self.file_read(step, op, disk),
             Input::Scanned { agent, call, after, found } => {
                 self.scanned(step, agent, &call, after, found);

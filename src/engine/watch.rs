@@ -53,6 +53,7 @@ mod linux {
 
     use super::{Input, Watch, Watching};
     use crate::arbiter::Disk;
+    use crate::engine::door::unfinished::is_ours;
     use crate::model::path::WorkPath;
 
     /// A change is looked at so long after its last sign.
@@ -265,7 +266,7 @@ mod linux {
                     continue;
                 };
                 drop(desk);
-                if self.watch.output.covers(&path) {
+                if self.watch.output.covers(&path) || is_ours(&path) {
                     continue;
                 }
                 let disk = self.watch.keeper.look(&path);

@@ -41,6 +41,12 @@ pub enum StoreError {
         /// Where it would be.
         path: PathBuf,
     },
+    /// It was deleted, moved or replaced while it was open.
+    #[error("the history {} was deleted or moved away while it was open", path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// Its content is broken.
     #[error("the history {} is damaged", path.display())]
     Damaged {
@@ -184,6 +190,7 @@ impl StoreError {
             Self::NewerSchema { .. }
             | Self::OlderSchema { .. }
             | Self::Missing { .. }
+            | Self::Gone { .. }
             | Self::Damaged { .. }
             | Self::NotADatabase { .. }
             | Self::Foreign { .. }
@@ -211,6 +218,11 @@ impl StoreError {
             ),
             Self::NotADatabase { path } | Self::Foreign { path } => {
                 format!("nothing was changed; move {} aside", path.display())
+            }
+            Self::Gone { .. } => {
+                "put it back, and what waits is stored; or end benchdog and start \
+                                  it again, which begins a new one"
+                    .to_owned()
             }
             Self::NotAFile { path } => {
                 format!("move {} aside, or set BENCHDOG_HOME to another folder", path.display())
@@ -248,6 +260,7 @@ impl StoreError {
             Self::NewerSchema { .. }
             | Self::OlderSchema { .. }
             | Self::Missing { .. }
+            | Self::Gone { .. }
             | Self::NotADatabase { .. }
             | Self::Foreign { .. }
             | Self::NotAFile { .. }
@@ -269,6 +282,7 @@ impl From<&StoreError> for Failure {
             StoreError::NewerSchema { .. }
             | StoreError::OlderSchema { .. }
             | StoreError::Missing { .. }
+            | StoreError::Gone { .. }
             | StoreError::Damaged { .. }
             | StoreError::NotADatabase { .. }
             | StoreError::Foreign { .. }

@@ -16,14 +16,14 @@ mod name;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 pub use self::name::{Deed, ImageName};
@@ -32,11 +32,15 @@ use self::name::Parsed;
 use super::contents::{Contents, Taken};
 use super::error::StoreError;
 use super::record::{ChangeRow, Record};
+use crate::fault;
 use crate::model::change::{Change, Image};
-use crate::model::path::WorkPath;
+use crate::model::path::{Hash, WorkPath};
 
 /// What an image that is not complete yet is called at the end.
 const PART: &str = ".part";
+
+/// The bits of a mode that say who may do what; nobody gets more by an image.
+const PERMISSIONS: u32 = 0o777;
 
 /// The steps of an image, for tests that stop between two of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +55,19 @@ pub enum Point {
     Kept,
     /// Its content is where it can be found by its hash.
     Taken,
+}
+
+impl Point {
+    /// Its name among the steps of the program.
+    fn step(self) -> &'static str {
+        match self {
+            Self::Told => "image-told",
+            Self::Begun => "image-begun",
+            Self::Copied => "image-copied",
+            Self::Kept => "image-kept",
+            Self::Taken => "image-adopted",
+        }
+    }
 }
 
 /// Stops where a test wants it; does nothing otherwise.
@@ -94,7 +111,7 @@ impl Images {
     /// Keeps what is at `victim` in the folder `dir`. When this returns, the deed may be done. An
     /// error means that nothing is safe, so it must not.
     pub fn keep(&self, image: &ImageName, dir: BorrowedFd<'_>, victim: &OsStr) -> io::Result<()> {
-        self.keep_until(image, dir, victim, &mut |_| Ok(()))
+        self.keep_until(image, dir, victim, &mut pass)
     }
 
     /// Like [`Images::keep`]; gives up where `at` fails and leaves behind what a crash would.
@@ -110,6 +127,10 @@ impl Images {
             Deed::Unnamed => rustix::fs::linkat(dir, victim, &self.handle, &name, AtFlags::empty()),
             // A second name would be rewritten along with the first.
             Deed::Rewritten => Err(Errno::XDEV),
+            Deed::Made | Deed::Moded | Deed::Withheld => {
+                let text = "there is nothing to be kept of it";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
         };
         match linked {
             Ok(()) => {}
@@ -123,8 +144,28 @@ impl Images {
 
     /// Keeps a copy of an open file. When this returns, the deed may be done.
     pub fn keep_copy(&self, image: &ImageName, source: &mut File) -> io::Result<()> {
-        let name = self.begin(image, &mut |_| Ok(()))?;
-        self.copy_of(&name, source, &mut |_| Ok(()))
+        let name = self.begin(image, &mut pass)?;
+        self.copy_of(&name, source, &mut pass)?;
+        pass(Point::Kept)
+    }
+
+    /// Keeps in mind that something is about to happen of which no content is kept. When this
+    /// returns, the deed may be done.
+    pub fn note(&self, image: &ImageName) -> io::Result<()> {
+        let name = self.begin(image, &mut pass)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        drop(rustix::fs::openat(&self.handle, &name, flags, Mode::RUSR | Mode::WUSR)?);
+        pass(Point::Kept)
+    }
+
+    /// Keeps the permissions that a file has. When this returns, they may be changed.
+    pub fn note_mode(&self, image: &ImageName, mode: u32) -> io::Result<()> {
+        let name = self.begin(image, &mut pass)?;
+        let part = self.part(&name);
+        let note = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        note.set_permissions(Permissions::from_mode(mode & PERMISSIONS))?;
+        fs::rename(part, self.folder.join(name))?;
+        pass(Point::Kept)
     }
 
     /// Where an image is.
@@ -150,6 +191,7 @@ impl Images {
     /// Removes an image: its change is stored, or its deed failed.
     pub fn forget(&self, image: &ImageName) -> io::Result<()> {
         let Some(name) = image.to_file_name() else { return Ok(()) };
+        fault::at("image-spent")?;
         match fs::remove_file(self.folder.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             done => done,
@@ -206,7 +248,7 @@ impl Images {
         root: &Path,
         contents: &Contents,
     ) -> Result<Vec<Adopted>, StoreError> {
-        self.adopt_until(images, root, contents, &mut |_| Ok(()))
+        self.adopt_until(images, root, contents, &mut pass)
     }
 
     /// Like [`Images::adopt`]; gives up where `at` fails.
@@ -219,25 +261,38 @@ impl Images {
     ) -> Result<Vec<Adopted>, StoreError> {
         let mut adopted = Vec::new();
         // From the newest to the oldest: what comes next is known then.
-        let mut next: BTreeMap<&WorkPath, (Found, Vec<Record>)> = BTreeMap::new();
+        let mut next: BTreeMap<&WorkPath, (Option<Found>, Vec<Record>)> = BTreeMap::new();
         for image in images.iter().rev() {
-            let name = image.to_file_name().unwrap_or_default();
-            let Some((before, mut records)) =
-                found(&self.folder.join(name), &image.path, contents)?
-            else {
-                continue;
-            };
+            let kept = self.path_of(image);
+            let Ok(meta) = fs::symlink_metadata(&kept) else { continue };
             let (after, more) = match next.remove(&image.path) {
-                Some((after, more)) => (Some(after), more),
+                Some(known) => known,
                 None => match found(&image.path.below(root), &image.path, contents)? {
                     Some((after, more)) => (Some(after), more),
                     None => (None, Vec::new()),
                 },
             };
+            let (before, mut records) = match image.deed {
+                Deed::Unnamed | Deed::Rewritten => match found(&kept, &image.path, contents)? {
+                    Some((before, own)) => (Some(before), own),
+                    None => continue,
+                },
+                Deed::Made => (None, Vec::new()),
+                Deed::Withheld => (Some(Found::of(Hash::UNSEEN.into())), Vec::new()),
+                // Its content is what it was before and after.
+                Deed::Moded => {
+                    let was = after.as_ref().map(|after| moded(after.image, meta.mode()));
+                    (was.map(Found::of), more.clone())
+                }
+            };
             at(Point::Taken).map_err(|error| StoreError::of_io(&error, &self.folder))?;
-            let same = after
-                .as_ref()
-                .is_some_and(|after| after.inode == before.inode || after.image == before.image);
+            let same = match (&before, &after) {
+                (None, None) => true,
+                (Some(before), Some(after)) => {
+                    before.is_same_file(after) || after.image == before.image
+                }
+                (Some(_), None) | (None, Some(_)) => false,
+            };
             let own = records.clone();
             if same {
                 records.clear();
@@ -249,7 +304,7 @@ impl Images {
                     ..Change::of(
                         image.path.clone(),
                         image.owner.clone(),
-                        Some(before.image),
+                        before.as_ref().map(|before| before.image),
                         after.map(|after| after.image),
                     )
                 };
@@ -261,6 +316,13 @@ impl Images {
         }
         adopted.reverse();
         Ok(adopted)
+    }
+
+    /// Where an image is while it is not complete.
+    fn part(&self, name: &str) -> PathBuf {
+        // The ending must fit as well.
+        let short: String = name.chars().take(200).collect();
+        self.folder.join(format!("{short}{PART}"))
     }
 
     /// Writes down a path that does not fit into a name.
@@ -303,9 +365,7 @@ impl Images {
         if !meta.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
         }
-        // A name that is not complete is shortened: the ending must fit as well.
-        let short: String = name.chars().take(200).collect();
-        let part = self.folder.join(format!("{short}{PART}"));
+        let part = self.part(name);
         let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
         at(Point::Begun)?;
         if !clone(source, &copy) {
@@ -318,9 +378,32 @@ impl Images {
 }
 
 /// What is at a path now.
+#[derive(Clone, Copy)]
 struct Found {
     image: Image,
-    inode: (u64, u64),
+    /// Its device and inode; `None`: it is known by hearsay.
+    inode: Option<(u64, u64)>,
+}
+
+impl Found {
+    fn of(image: Image) -> Self {
+        Self { image, inode: None }
+    }
+
+    fn is_same_file(&self, other: &Self) -> bool {
+        self.inode.is_some() && self.inode == other.inode
+    }
+}
+
+/// The image with other permissions.
+pub fn moded(image: Image, mode: u32) -> Image {
+    let kind = image.mode.map_or(FileType::RegularFile.as_raw_mode(), |mode| mode & !PERMISSIONS);
+    Image { mode: Some(kind | (mode & PERMISSIONS)), ..image }
+}
+
+/// Passes a step.
+fn pass(point: Point) -> io::Result<()> {
+    fault::at(point.step())
 }
 
 /// What is at `full`, with the record that keeps its content. Nothing, if it is neither a file nor
@@ -340,7 +423,7 @@ fn found(
     let Some(mut source) = source(full, &meta).map_err(fail)? else { return Ok(None) };
     let Taken { hash, record } = contents.take(path, &mut source)?;
     let image = Image { hash, mode: Some(meta.mode()) };
-    let found = Found { image, inode: (meta.dev(), meta.ino()) };
+    let found = Found { image, inode: Some((meta.dev(), meta.ino())) };
     Ok(Some((found, record.into_iter().collect())))
 }
 

@@ -10,6 +10,7 @@ mod sessions;
 mod transcripts;
 
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 use super::error::{Fault, StoreError};
 use super::mask::mask;
 use super::record::{DecisionRow, LeaseRow, Record};
+use crate::fault;
 use crate::model::id::SessionId;
 use crate::model::path::Hash;
 use crate::model::session::BenchRow;
@@ -38,6 +40,8 @@ pub(super) const BENCHES: usize = 5;
 pub(super) struct Pen {
     pub(super) conn: Connection,
     path: PathBuf,
+    /// The file as it was opened: its device and inode.
+    file: Option<(u64, u64)>,
     sessions: Numbers<SessionId>,
     names: Numbers<String>,
     contents: Numbers<Hash>,
@@ -54,6 +58,7 @@ impl Pen {
         Self {
             conn,
             path: path.to_owned(),
+            file: identity(path),
             sessions: Numbers::default(),
             names: Numbers::default(),
             contents: Numbers::default(),
@@ -83,10 +88,14 @@ impl Pen {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let done = self.run("BEGIN IMMEDIATE", []).and_then(|()| {
+        let done = self.still_there().and_then(|()| self.run("BEGIN IMMEDIATE", []));
+        let done = done.and_then(|()| {
             self.notice_others()?;
             let done = work(self)?;
+            fault::at("history-written").map_err(|error| StoreError::of_io(&error, &self.path))?;
             self.run("COMMIT", [])?;
+            // It is stored, and cannot fail any more.
+            let _ = fault::at("history-stored");
             Ok(done)
         });
         done.map_err(|fault| {
@@ -116,6 +125,15 @@ impl Pen {
                 Ok(Err(error))
             }
         }
+    }
+
+    /// What is written into a file that has lost its name is stored nowhere, and SQLite does not say
+    /// so. If it gets its name again, all is well again.
+    fn still_there(&self) -> Result<(), Fault> {
+        if self.file.is_some() && identity(&self.path) != self.file {
+            return Err(StoreError::Gone { path: self.path.clone() }.into());
+        }
+        Ok(())
     }
 
     /// Another process may have pruned contents, whose numbers mean something else from then on.
@@ -276,6 +294,11 @@ impl Pen {
         }
         Ok(())
     }
+}
+
+/// The device and inode of a file.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().map(|meta| (meta.dev(), meta.ino())).ok()
 }
 
 /// Which records need not be applied, since a later one says what is in their place: leases change

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::blame::Blame;
 use super::losses::losses;
 use super::plan::{File, Plan, Step};
-use crate::model::change::Change;
+use crate::model::change::{Change, Image};
 use crate::model::path::{Hash, WorkPath};
 
 /// Plans to make `then` of the file at `path`, where `now` is on disk. `changes` are those of the
@@ -20,7 +20,11 @@ pub fn restore(
     changes: &[Change],
     find: &dyn Fn(Hash) -> Option<Arc<str>>,
 ) -> Plan {
-    let same = now.as_ref().map(|file| &file.bytes) == then.as_ref().map(|file| &file.bytes);
+    let same = match (&now, &then) {
+        (Some(now), Some(then)) => now.bytes == then.bytes && !differ(now.image, then.image),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
     if same {
         return Plan::default();
     }
@@ -37,4 +41,11 @@ pub fn restore(
     }
     let step = Step { path: path.clone(), now, then, reverts: Vec::new(), losses: lost };
     Plan { steps: vec![step], conflicts: Vec::new() }
+}
+
+/// Whether two images of a path are not the same: other contents, or other permissions where both
+/// are known.
+pub fn differ(one: Image, other: Image) -> bool {
+    let modes = one.mode.zip(other.mode);
+    one.hash != other.hash || modes.is_some_and(|(one, other)| one != other)
 }

@@ -17,6 +17,9 @@ pub const RUN_MARK: &str = "BENCHDOG_AGENT_RUN";
 /// The variable that names the process of the engine that started an agent.
 pub const ENGINE_MARK: &str = "BENCHDOG_ENGINE_PROCESS";
 
+/// The variable that names the process of the engine that guards a command for somebody.
+pub const GUARD_MARK: &str = "BENCHDOG_GUARDED_BY";
+
 /// The variable by which the agents' git shows that it has asked whose work is at stake: what the
 /// engine gave it for that.
 pub const GIT_CHECKED: &str = "BENCHDOG_GIT_CHECKED";

@@ -101,6 +101,18 @@ impl Change {
         }
     }
 
+    /// The type and permissions before and after, if they are known and differ.
+    pub fn modes(&self) -> Option<(u32, u32)> {
+        let (before, after) = (self.before?.mode?, self.after?.mode?);
+        (before != after).then_some((before, after))
+    }
+
+    /// The same, if that is all that has changed.
+    pub fn only_modes(&self) -> Option<(u32, u32)> {
+        let same = self.before.map(|image| image.hash) == self.after.map(|image| image.hash);
+        self.modes().filter(|_| same && self.from.is_none())
+    }
+
     /// The session behind it, if any.
     pub fn session(&self) -> Option<&SessionId> {
         self.owner.session()

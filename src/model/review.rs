@@ -179,6 +179,9 @@ pub struct FileDifference {
     pub from: String,
     /// What the new side is.
     pub to: String,
+    /// The type and permissions of both sides (`st_mode`), if they are known and differ.
+    #[serde(default)]
+    pub modes: Option<(u32, u32)>,
     /// The places that differ; empty if there are none, or if `note` says why not.
     pub hunks: Vec<Hunk>,
     /// What is to be said instead of, or besides, the lines.

@@ -401,11 +401,11 @@ fn undo(action: ChangesAction, entry: &Entry) -> Result<Revision, &'static str> 
     if action == ChangesAction::Undo {
         return Ok(Revision::UndoChange(change.id));
     }
-    let Owner::Session(..) = change.owner else {
+    let Owner::Session(session, _) = &change.owner else {
         return Err("that is no agent; its changes are undone one by one");
     };
-    // A sub-agent's changes are those of its agent.
-    let agent = change.agent.split('/').next().unwrap_or_default().to_owned();
+    // Several sessions may have its name, and this one is meant.
+    let agent = session.to_string();
     match (action, change.turn) {
         (ChangesAction::UndoTurn, None) => Err("it was not in a turn"),
         (ChangesAction::UndoTurn, turn) => Ok(Revision::UndoAgent { agent, turn }),

@@ -303,3 +303,51 @@ fn a_save_from_outside_that_drops_an_agents_lines_is_said_with_the_way_back() {
     );
     assert!(text.contains("`benchdog undo "), "{text}");
 }
+
+#[test]
+fn permissions_that_a_shell_changes_are_shown_and_come_back() {
+    use std::os::unix::fs::PermissionsExt;
+    if !kernel_asks() {
+        return;
+    }
+    let bench = held_by_blue();
+    let script = bench.workspace.write("run.sh", "#!/bin/sh\n");
+    let chmod = |mode| std::fs::set_permissions(&script, std::fs::Permissions::from_mode(mode));
+    let mode = || std::fs::metadata(&script).unwrap().permissions().mode() & 0o777;
+    let newest = |count: usize| {
+        wait_until("the change", || {
+            let rows = bench.json(&["changes", "run.sh", "--json"]);
+            let rows = rows.as_array()?;
+            (rows.len() == count).then(|| rows[0].clone())
+        })
+    };
+    chmod(0o755).unwrap();
+    let engine = serve(&bench, &[]);
+    assert_eq!(shell(&bench, "red", "chmod 640 run.sh").code, Some(0));
+    let row = newest(1);
+    assert_eq!((&row["owner"], &row["op"]), (&json!("red"), &json!("edited")), "{row:#}");
+    assert_eq!((&row["before_mode"], &row["after_mode"]), (&json!(0o100_755), &json!(0o100_640)));
+    let listed = bench.run(&["changes", "run.sh"]).stdout;
+    assert!(listed.contains("mode 755 to 640"), "{listed}");
+    let shown = bench.run(&["diff", &row["id"].to_string()]).stdout;
+    assert!(shown.ends_with("old mode 100755\nnew mode 100640"), "{shown}");
+    assert_eq!(bench.run(&["undo", "--agent", "red"]).code, Some(0));
+    assert_eq!(mode(), 0o755);
+
+    // A file that is put in the place of a program does not run; with its text comes the right to.
+    let line = "echo new > .new && mv -f .new run.sh";
+    assert_eq!(shell(&bench, "red", line).code, Some(0));
+    let row = newest(3);
+    assert_eq!(mode(), 0o644);
+    assert_eq!(bench.run(&["undo", &row["id"].to_string()]).code, Some(0));
+    assert_eq!((mode(), bench.workspace.read("run.sh").as_str()), (0o755, "#!/bin/sh\n"));
+
+    // And over a crash.
+    let ran = shell(&bench, "red", "chmod 600 run.sh; rm src/b.rs");
+    kill(engine);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let engine = serve(&bench, &[]);
+    assert_eq!(bench.run(&["restore", "run.sh"]).code, Some(0));
+    assert_eq!(mode(), 0o755);
+    shut_down(&bench, engine);
+}

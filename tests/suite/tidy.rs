@@ -5,20 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules each module may name. The picture is in `src/lib.rs`.
-const FLOORS: [(&str, &[&str]); 14] = [
+const FLOORS: [(&str, &[&str]); 15] = [
     ("model", &[]),
+    ("fault", &[]),
     ("config", &["model"]),
     ("arbiter", &["model"]),
     ("supervisor", &["model"]),
     ("guard", &["model"]),
     ("agent", &["model"]),
-    ("history", &["model"]),
+    ("history", &["model", "fault"]),
     ("journal", &["model"]),
     ("git", &["model"]),
     (
         "engine",
         &[
             "model",
+            "fault",
             "config",
             "arbiter",
             "supervisor",

@@ -174,6 +174,13 @@ impl Running {
         rustix::process::kill_process(pid.unwrap(), signal).unwrap();
     }
 
+    /// Whether it has ended; it is not taken leave of.
+    pub(crate) fn is_over(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let state = stat.ok().and_then(|stat| Some(stat.rsplit_once(") ")?.1.chars().next()));
+        matches!(state, None | Some(Some('Z' | 'X') | None))
+    }
+
     /// Waits for its end: exit code (none after a signal) and messages.
     pub(crate) fn wait_exit(&mut self) -> (Option<i32>, String) {
         let stderr = self.stderr.recv_timeout(PATIENCE).unwrap_or_else(|_| {

@@ -10,6 +10,7 @@ pub(crate) mod bench_process;
 pub(crate) mod checker;
 pub(crate) mod claude_cli;
 pub(crate) mod engine;
+pub(crate) mod faults;
 pub(crate) mod git_bench;
 pub(crate) mod guard;
 pub(crate) mod host;

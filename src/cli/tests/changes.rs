@@ -53,6 +53,7 @@ fn review(question: &Asked) -> Reviewed {
                 path: path(),
                 from: "before change 7".to_owned(),
                 to: "after change 7".to_owned(),
+                modes: None,
                 hunks: vec![hunk],
                 note: None,
             })

@@ -5,9 +5,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::images::BeforeImages;
 use super::porter::{Ground, Hears, Porter};
-use crate::agent::process::{Enter, fork_in};
+use crate::agent::process::{Enter, fork_in, sweep};
 use crate::engine::desk::Desk;
 use crate::engine::exec::Terms;
 use crate::guard::fence::{self, Gate};
@@ -86,15 +85,15 @@ impl Guards {
         Ok(())
     }
 
-    /// What files were before they were destroyed.
-    pub(in crate::engine) fn images(&self) -> &Arc<BeforeImages> {
-        &self.ground.images
-    }
-
     /// What another process must know to build a fence.
     pub(in crate::engine) fn terms(&self) -> Terms {
         let root = self.ground.root.clone();
-        Terms { root, closed: self.closed.clone(), free: self.workspace.free_paths() }
+        Terms {
+            root,
+            closed: self.closed.clone(),
+            free: self.workspace.free_paths(),
+            mark: sweep::our_mark(),
+        }
     }
 
     /// Answers for a command that another process starts, which hands it over through `receiver`.

@@ -6,6 +6,8 @@
 //! somebody waits for the file. Nothing is looked at when no file is open for writing.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -14,8 +16,11 @@ use super::images::BeforeImages;
 use crate::arbiter::{Disk, Input, Was};
 use crate::engine::desk::{Desk, Look, Looks};
 use crate::engine::disk::Closed;
+use crate::engine::input::Before;
 use crate::engine::keeper::Keeper;
+use crate::fault;
 use crate::history::Store;
+use crate::model::change::Image;
 use crate::model::id::OpId;
 use crate::model::lease::Owner;
 use crate::model::path::WorkPath;
@@ -31,9 +36,10 @@ const UNKNOWN: Duration = Duration::from_secs(10);
 /// The lookout of one workspace.
 pub(in crate::engine) struct Lookout {
     pub(in crate::engine) desk: Weak<Desk>,
+    pub(in crate::engine) root: PathBuf,
     pub(in crate::engine) output: Arc<BuildOutput>,
     pub(in crate::engine) keeper: Arc<Keeper>,
-    pub(in crate::engine) images: Option<Arc<BeforeImages>>,
+    pub(in crate::engine) images: Arc<BeforeImages>,
     pub(in crate::engine) store: Arc<Store>,
 }
 
@@ -84,17 +90,31 @@ impl Lookout {
     /// Tells what is there now.
     fn tell(&self, Open { op, path, .. }: &Open, disk: Disk) {
         let Some(desk) = self.desk.upgrade() else { return };
-        let was = self.images.as_ref().and_then(|images| {
-            let taken = images.take(*op, path, &self.store);
-            // The image stays, and becomes a change at the next start.
-            let missed = |error| tracing::warn!(%error, "what {path} was is not stored yet");
-            taken.map_err(missed).ok().flatten()
-        });
+        // Its steps do not fail: what cannot be looked at is said by the look itself.
+        let _ = fault::at("look-begun");
         self.met(path, &disk);
-        let before = was.as_ref().map_or(Was::Unknown, |was| Was::Is(was.image.hash));
+        let after = match &disk {
+            Disk::File { hash, .. } => Some(Image { hash: *hash, mode: self.mode(path) }),
+            Disk::Absent | Disk::Unreadable(_) => None,
+        };
+        let taken = self.images.take(*op, path, after, &self.store);
+        // The image stays, and becomes a change at the next start.
+        let missed = |error| tracing::warn!(%error, "what {path} was is not stored yet");
+        let was = taken.map_err(missed).ok().flatten();
+        let before = match was.as_ref().map(|was| was.before) {
+            Some(Before::Image(image)) => Was::Is(image.hash),
+            Some(Before::Mode(_)) => after.map_or(Was::Unknown, |now| Was::Is(now.hash)),
+            Some(Before::Absent | Before::Unknown) | None => Was::Unknown,
+        };
         let input = Input::LookedAfter { op: *op, path: path.clone(), disk, before };
         // Without an answer the file stays in flight.
         drop(desk.decide_looking(input, was));
+        let _ = fault::at("look-told");
+    }
+
+    /// The type and permissions of a file, as far as they can be told.
+    fn mode(&self, path: &WorkPath) -> Option<u32> {
+        std::fs::symlink_metadata(path.below(&self.root)).map(|meta| meta.mode()).ok()
     }
 
     /// A folder has another name: its files are gone from the old one and are below the new one.

@@ -18,6 +18,7 @@ use super::index::{self, Entry};
 use super::wish;
 use crate::arbiter::{Deed, Effect, Input, Mark, Touch, is_protected};
 use crate::engine::desk::{Attempt, Desk, Look, Unanswered};
+use crate::fault;
 use crate::guard::request::{Answer, Arbitrate, Op, Outcome, Request, Target, Victim};
 use crate::guard::supervisor::LONGEST_PARK;
 use crate::model::id::OpId;
@@ -193,6 +194,15 @@ impl Porter {
         }
     }
 
+    /// Keeps in mind that a call makes a file: of that no content is kept, and after a crash nobody
+    /// else would know whose it is.
+    fn note_new(&self, request: &Request, granted: &Granted) -> Result<(), Errno> {
+        fault::at("door-granted").map_err(|error| errno(&error))?;
+        let (None, Some(path)) = (request.target.found, &granted.path) else { return Ok(()) };
+        let made = self.ground.images.make(granted.op, &self.owner, path);
+        made.map_err(|error| errno(&error))
+    }
+
     /// Whose doing was refused is shown, and told to who started it.
     fn tell(&self, thread: u32, refusal: Refusal) {
         if let Some(hears) = &self.hears {
@@ -222,10 +232,18 @@ impl Arbitrate for Porter {
         let wait_ms = u64::try_from(left.as_millis()).unwrap_or(0);
         match self.touch(request, wait_ms) {
             Ok(Verdict::Passes) => Answer::Allow,
-            Ok(Verdict::Granted(granted)) => {
-                self.open().insert(request.id, granted);
-                Answer::Allow
-            }
+            Ok(Verdict::Granted(granted)) => match self.note_new(request, &granted) {
+                Ok(()) => {
+                    self.open().insert(request.id, granted);
+                    Answer::Allow
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "that a file is made cannot be noted, so it is not");
+                    self.ground.images.unmade(granted.op);
+                    drop(self.desk.decide_beside(Input::Untouched { op: granted.op }));
+                    Answer::Refuse(error)
+                }
+            },
             Ok(Verdict::Waits) => Answer::Park,
             Ok(Verdict::Refused(refusal)) => {
                 self.tell(request.thread, refusal);
@@ -239,15 +257,17 @@ impl Arbitrate for Porter {
         let granted = self.open().get(&request.id).cloned();
         let Some(Granted { op, path: Some(path) }) = granted else { return Ok(()) };
         let kept = self.ground.images.keep(request, op, &self.owner, &path, victim);
-        kept.map_err(|error| {
+        kept.and_then(|()| fault::at("door-kept")).map_err(|error| {
             tracing::warn!(%error, "what {path} was cannot be kept, so it is left alone");
-            Errno::from_io_error(&error).unwrap_or(Errno::IO)
+            errno(&error)
         })
     }
 
     fn done(&self, request: &Request, outcome: Outcome) {
         let granted = self.open().remove(&request.id);
         let made = matches!(outcome, Outcome::Done | Outcome::LeftToKernel);
+        // It is done and cannot fail any more.
+        let _ = granted.as_ref().map(|_| fault::at("door-performed"));
         if let Some(Granted { op, .. }) = granted {
             if !made {
                 self.ground.images.unmade(op);
@@ -255,6 +275,7 @@ impl Arbitrate for Porter {
             let end = if made { Input::Touched { op } } else { Input::Untouched { op } };
             // What is not taken down stays in flight, and nobody else gets the file.
             drop(self.desk.decide_beside(end));
+            let _ = fault::at("door-told");
         }
         if made {
             self.made(request);
@@ -291,6 +312,11 @@ impl Porter {
             self.desk.look(Look::Moved { by: self.owner.clone(), from, to });
         }
     }
+}
+
+/// The number of an error, for the process that meets it.
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
 /// Whether a call changes the bytes or properties of a file, whatever it is called.

@@ -139,7 +139,7 @@ async fn undoing_what_was_done_leaves_the_tree_as_it_was() {
     assert_eq!(tree.read("b"), None);
     let page = tree.changes().await;
     let own = page.changes.iter().filter(|line| line.change.owner == Owner::User).count();
-    assert_eq!((own, page.changes.len()), (2, 4), "what was undone is journaled too");
+    assert_eq!((own, page.changes.len()), (2, 4), "what was undone is journaled too: {page:#?}");
     assert_eq!(tree.changes().await.changes.iter().filter(|l| l.undone_by.is_some()).count(), 2);
     // And an undo is taken back like anything else.
     let undo = page.changes.iter().find(|line| line.change.path == path("a")).unwrap().change.id;
@@ -286,5 +286,89 @@ async fn a_rejected_write_can_be_shown_and_written_after_all() {
     let here = Revision::Accept { rejected: rejected.number, path: None };
     assert_eq!(tree.revise(here).await.unwrap(), done("a"));
     assert_eq!(tree.read("a").unwrap(), b"one\n2\n");
+    tree.end().await;
+}
+
+/// A history with these changes: the session, its name, the file, and what it became.
+fn history_of(changes: &[(&str, &str, &str, &str)]) -> (TempDir, std::path::PathBuf) {
+    use crate::history::Store;
+    use crate::history::record::{ChangeRow, Record};
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("tree");
+    fs::create_dir(&root).unwrap();
+    let store = Store::open(&home.path().join("history.db")).unwrap();
+    for (session, agent, file, text) in changes {
+        let hash = Hash::of(text.as_bytes());
+        fs::write(root.join(file), text).unwrap();
+        let owner = Owner::Session((*session).into(), None);
+        let change = Change {
+            agent: (*agent).to_owned(),
+            ..Change::of(path(file), owner, None, Some(hash.into()))
+        };
+        let workspace = root.to_str().unwrap().to_owned();
+        let blob = Record::Blob { hash, bytes: text.as_bytes().into() };
+        let change = Record::Change(Box::new(ChangeRow { workspace, change }));
+        store.blocking_queue(vec![blob, change]).unwrap();
+    }
+    store.close().unwrap();
+    (home, root)
+}
+
+#[test]
+fn of_several_sessions_of_one_name_the_person_names_one() {
+    let (first, second) = ("0190aaaa-1111", "0190bbbb-2222");
+    let (home, root) = history_of(&[
+        (first, "blue", "a", "one\n"),
+        (first, "blue", "b", "one\n"),
+        (second, "blue", "c", "two\n"),
+        ("0190cccc-3333", "red", "d", "three\n"),
+    ]);
+    let review = Review::open(&home.path().join("history.db"), &root).unwrap();
+    let undo = |agent: &str, turn| {
+        let planned = plan(&review, &Revision::UndoAgent { agent: agent.to_owned(), turn })?;
+        let files = planned.steps.iter().map(|step| step.path.to_string());
+        Ok::<_, Failure>(files.collect::<Vec<_>>())
+    };
+    let failure = undo("blue", None).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Usage);
+    let listed = format!("{second} (1 change, the last is 3), {first} (2 changes, the last is 2)");
+    assert!(failure.message.contains(&listed), "{failure:?}");
+    assert!(failure.hint.is_some_and(|hint| hint.contains("undo --agent ID")));
+    assert_eq!(undo(first, None).unwrap(), ["a", "b"]);
+    assert_eq!(undo("0190bbbb", None).unwrap(), ["c"], "the beginning of an id is enough");
+    assert_eq!(undo("red", None).unwrap(), ["d"]);
+    let failure = undo("0190", None).unwrap_err();
+    assert!(failure.message.contains("no change of an agent called 0190"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn permissions_come_back_and_are_a_change_of_their_own() {
+    let mut tree = Tree::with(&[("run.sh", b"#!/bin/sh\n")]);
+    let mode = |tree: &Tree| fs::metadata(tree.at("run.sh")).unwrap().permissions().mode() & 0o777;
+    let chmod = |tree: &Tree, mode| {
+        fs::set_permissions(tree.at("run.sh"), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    chmod(&tree, 0o755);
+    tree.edit("blue", "run.sh", "sh", "bash").await;
+    assert_eq!(mode(&tree), 0o755, "a write keeps them");
+    // Somebody outside takes them away, as a copy over the file does.
+    chmod(&tree, 0o644);
+    let moment = Moment::Before(tree.changes().await.changes[0].change.id);
+    tree.revise(Revision::Restore { path: path("run.sh"), moment }).await.unwrap();
+    assert_eq!((mode(&tree), &tree.read("run.sh").unwrap()[..]), (0o755, &b"#!/bin/sh\n"[..]));
+    // The same content with other permissions is something to bring back, too.
+    chmod(&tree, 0o644);
+    tree.revise(Revision::Restore { path: path("run.sh"), moment }).await.unwrap();
+    assert_eq!(mode(&tree), 0o755);
+    let page = tree.changes().await;
+    let last = &page.changes[0].change;
+    assert_eq!(last.only_modes(), Some((0o100_644, 0o100_755)), "{last:?}");
+    let shown = tree.question(Question::Difference(Compared::Change(last.id))).await.unwrap();
+    let Answer::Difference(shown) = shown else { panic!("{shown:?}") };
+    assert_eq!(shown.modes, Some((0o100_644, 0o100_755)));
+    let undone = tree.revise(Revision::UndoChange(last.id)).await.unwrap();
+    assert_eq!((undone, mode(&tree)), (done("run.sh"), 0o644));
+    let again = tree.revise(Revision::UndoChange(last.id)).await;
+    assert!(again.is_err_and(|failure| failure.message.contains("taken back already")));
     tree.end().await;
 }

@@ -6,12 +6,12 @@ use super::writes::{Phase, Purpose};
 use crate::agent::Verdict;
 use crate::arbiter;
 use crate::engine::desk::{Attempt, Decided};
-use crate::engine::door::images::Taken;
 use crate::engine::effect::Effect;
 use crate::engine::event::{Event, RefusedAttempt};
-use crate::engine::input::Ticket;
+use crate::engine::input::{Before, Ticket};
 use crate::engine::review::Lost;
 use crate::engine::state::{AfterStore, Doing, KEPT_REFUSALS, State, Step};
+use crate::history::images::{ImageName, moded};
 use crate::history::record::{ChangeRow, DecisionRow, LeaseRow, Process, Record};
 use crate::model::agent::Wait;
 use crate::model::change::{Change, Image};
@@ -40,8 +40,7 @@ impl State {
         let doing = std::mem::take(&mut self.doing);
         let mut moves = BTreeMap::new();
         for Decided { attempt, was, mut effects } in all {
-            self.doing.image = was.as_ref().map(|was| was.image);
-            self.doing.by_process = true;
+            self.doing = Doing { taken: was, by_process: true, ..Doing::default() };
             if effects.iter().any(|effect| matches!(effect, arbiter::Effect::Granted { .. })) {
                 // A grant is stored together with its lease, after what was before it.
                 self.moved_beside(step, std::mem::take(&mut moves));
@@ -49,10 +48,8 @@ impl State {
                 effects = gather_moves(effects, &mut moves);
             }
             self.follow(step, attempt.as_ref(), effects);
+            self.done_with_image(step);
             self.doing = Doing::default();
-            if let Some(Taken { name, .. }) = was {
-                step.out.push(Effect::SpendImage(name));
-            }
         }
         self.moved_beside(step, moves);
         self.doing = doing;
@@ -401,23 +398,48 @@ impl State {
         }
         let saved = owner == Owner::External && before != arbiter::Was::Absent && after.is_some();
         let saved = saved.then(|| path.clone());
-        let workspace = self.setup.workspace.root.clone();
+        let taken = self.doing.taken.as_ref().filter(|taken| taken.name.path == path);
+        let known = image(before, self.doing.was);
+        let was = match taken.map(|taken| taken.before) {
+            Some(Before::Image(image)) => Some(image),
+            Some(Before::Absent) => known.filter(|image| image.hash != Hash::UNSEEN),
+            Some(Before::Mode(mode)) => known.map(|image| moded(image, mode)),
+            Some(Before::Unknown) | None => known,
+        };
+        let is = taken.and_then(|taken| taken.after).filter(|is| Some(is.hash) == after);
+        let serial = taken.map(|taken| taken.name.serial);
+        let change = Change { over, serial, ..Change::of(path, owner, was, None) };
+        let after = is.or_else(|| after.map(Image::from));
+        self.store_change(step, Change { after, ..change });
+        step.out.extend(saved.map(Effect::LookForLosses));
+    }
+
+    /// Stores a change, with all that is known of who made it and how.
+    fn store_change(&mut self, step: &mut Step, change: Change) {
+        self.doing.told = true;
+        let owner = &change.owner;
         let change = Change {
             at: step.now.wall,
-            agent: self.owner_name(&owner),
-            turn: self.turn_of(&owner),
-            tool: self.tool_of(&owner),
+            agent: self.owner_name(owner),
+            turn: self.turn_of(owner),
+            tool: self.tool_of(owner),
             reverts: self.doing.reverts.clone(),
-            over,
-            ..Change::of(
-                path,
-                owner,
-                self.doing.image.or_else(|| image(before, self.doing.was)),
-                after.map(Image::from),
-            )
+            ..change
         };
+        let workspace = self.setup.workspace.root.clone();
         step.store(Record::Change(Box::new(ChangeRow { workspace, change })));
-        step.out.extend(saved.map(Effect::LookForLosses));
+    }
+
+    /// What was kept of a file is told by now, but for what is no matter of the arbiter: other
+    /// permissions of the same content.
+    pub(super) fn done_with_image(&mut self, step: &mut Step) {
+        let Some(taken) = self.doing.taken.clone() else { return };
+        if let (false, Some((before, after))) = (self.doing.told, taken.mode_change()) {
+            let ImageName { path, owner, serial, .. } = taken.name.clone();
+            let change = Change::of(path, owner, Some(before), Some(after));
+            self.store_change(step, Change { serial: Some(serial), ..change });
+        }
+        step.out.push(Effect::SpendImage(taken.name));
     }
 
     /// A save from outside has left out lines of agents: the person may not have seen them.

@@ -11,7 +11,7 @@ use crate::arbiter::input::Base;
 use crate::arbiter::{self, Disk, Proposal, WriteEnd};
 use crate::engine::command::Reply;
 use crate::engine::effect::{Content, Effect, Proposed};
-use crate::engine::input::{Asker, WriteTrouble};
+use crate::engine::input::{Asker, Taken, WriteTrouble};
 use crate::engine::revise::Planned;
 use crate::engine::state::{Doing, State, Step};
 use crate::history::record::ProposalRow;
@@ -124,6 +124,7 @@ impl State {
         step: &mut Step,
         op: OpId,
         disk: Disk,
+        was: Option<Taken>,
         result: Result<(), WriteTrouble>,
     ) {
         let Some(found) = self.ops.remove(&op) else { return };
@@ -138,8 +139,9 @@ impl State {
                 (WriteEnd::Failed, Outcome::LeftAlone(why))
             }
         };
-        self.doing = Doing { tool: found.tool, reverts, ..Doing::default() };
+        self.doing = Doing { tool: found.tool, reverts, taken: was, ..Doing::default() };
         self.decide(step, arbiter::Input::Finished { op, end, disk });
+        self.done_with_image(step);
         self.doing = Doing::default();
         if let Some(path) = found.path {
             // Nobody waits for the person to go on with this file.

@@ -323,7 +323,12 @@ impl Bench {
                 let before = self.files.get(path.as_str()).cloned().unwrap_or_default();
                 if content == Content::Gone {
                     self.files.remove(path.as_str());
-                    return vec![Input::Written { op, disk: Disk::Absent, result: Ok(()) }];
+                    return vec![Input::Written {
+                        op,
+                        disk: Disk::Absent,
+                        was: None,
+                        result: Ok(()),
+                    }];
                 }
                 let written = match content {
                     Content::Whole(text) => Ok(text),
@@ -335,7 +340,7 @@ impl Bench {
                     self.files.insert(path.to_string(), text);
                 });
                 let disk = self.look(&path);
-                vec![Input::Written { op, disk, result }]
+                vec![Input::Written { op, disk, was: None, result }]
             }
             Effect::Scan { agent, call, after } => {
                 let found = (!self.huge).then(|| self.scan());

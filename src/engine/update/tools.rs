@@ -10,7 +10,7 @@ use crate::arbiter::input::Base;
 use crate::arbiter::{self, Disk, Edit, Proposal, Seen, WriteEnd};
 use crate::engine::command::Reply;
 use crate::engine::effect::{Content, Effect};
-use crate::engine::input::{Asker, ClientId, WriteTrouble};
+use crate::engine::input::{Asker, ClientId, Taken, WriteTrouble};
 use crate::engine::state::{Doing, State, Step};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{OpId, SessionId};
@@ -261,10 +261,11 @@ impl State {
         step: &mut Step,
         op: OpId,
         disk: Disk,
+        was: Option<Taken>,
         result: Result<(), WriteTrouble>,
     ) {
         if let Some(Op { purpose: Purpose::Revise { .. }, .. }) = self.ops.get(&op) {
-            return self.step_written(step, op, disk, result);
+            return self.step_written(step, op, disk, was, result);
         }
         let Some(Op { owner, path, tool, purpose: Purpose::Write { to, rebased, .. }, .. }) =
             self.ops.remove(&op)
@@ -279,8 +280,9 @@ impl State {
             Ok(()) => WriteEnd::Done,
             Err(_) => WriteEnd::Failed,
         };
-        self.doing.tool.clone_from(&tool);
+        self.doing = Doing { tool: tool.clone(), taken: was, ..Doing::default() };
         self.decide(step, arbiter::Input::Finished { op, end, disk });
+        self.done_with_image(step);
         self.doing = Doing::default();
         let file = path;
         let path = file.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -198,6 +198,11 @@ impl State {
         }
     }
 
+    /// Whose request it is.
+    pub(in crate::engine) fn writer_of(&self, op: OpId) -> Option<&Owner> {
+        self.ops.get(&op).map(|found| &found.owner)
+    }
+
     pub(super) fn resolve(&mut self, step: &mut Step, op: OpId, cwd: String) {
         let Some(found) = self.ops.get(&op) else { return };
         step.out.push(Effect::Resolve { op, raw: found.raw.clone(), cwd });

@@ -21,6 +21,12 @@ pub enum Deed {
     Unnamed,
     /// Its content goes: truncated, or opened for writing in place.
     Rewritten,
+    /// It comes to be; the image is empty.
+    Made,
+    /// Its permissions change; the image is empty and has those that it had.
+    Moded,
+    /// Something of it goes that may not be kept, or cannot; the image is empty.
+    Withheld,
 }
 
 /// The name of an image.
@@ -75,6 +81,9 @@ impl ImageName {
         let deed = match self.deed {
             Deed::Unnamed => 'u',
             Deed::Rewritten => 'w',
+            Deed::Made => 'm',
+            Deed::Moded => 'p',
+            Deed::Withheld => 'h',
         };
         let moment = u64::try_from(self.at.0).unwrap_or(0);
         let owner = escaped(&self.owner.key());
@@ -97,6 +106,9 @@ impl ImageName {
         let deed = match deed {
             "u" => Deed::Unnamed,
             "w" => Deed::Rewritten,
+            "m" => Deed::Made,
+            "p" => Deed::Moded,
+            "h" => Deed::Withheld,
             _ => return None,
         };
         let rest = Rest {

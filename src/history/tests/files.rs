@@ -255,3 +255,27 @@ fn a_history_that_an_older_benchdog_writes_is_not_brought_up_to_date_under_it() 
     drop(older);
     place.open().close().unwrap();
 }
+
+#[test]
+fn what_cannot_be_found_again_is_not_said_to_be_stored() {
+    let place = Place::new();
+    let store = place.open();
+    let away = place.path().with_file_name("away.db");
+    let store_now = |n| {
+        let (sender, answer) = std::sync::mpsc::channel();
+        let done = move |result| drop(sender.send(result));
+        store.queue_now(vec![stored("s", text(n, "word"))], Box::new(done));
+        answer.recv().unwrap()
+    };
+    assert_eq!(store_now(1), Ok(()));
+    std::fs::rename(place.path(), &away).unwrap();
+    let failure = store_now(2).unwrap_err();
+    assert!(failure.message.contains("deleted or moved away"), "{failure:?}");
+    // Something else in its place is not it either.
+    std::fs::write(place.path(), b"").unwrap();
+    assert!(store_now(3).is_err());
+    assert!(store.health().trouble.is_some());
+    std::fs::rename(&away, place.path()).unwrap();
+    assert_eq!(store_now(4), Ok(()));
+    assert_eq!(store.health().trouble, None);
+}

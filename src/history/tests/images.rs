@@ -298,3 +298,54 @@ fn a_scan_leaves_alone_what_is_not_its_own_and_says_what_it_cannot_place() {
     assert_eq!(scan.last_serial, Some(9), "its number must not be used again");
     assert_eq!(site.left(), 3);
 }
+
+#[test]
+fn what_has_no_content_to_be_kept_is_a_change_all_the_same() {
+    let chmod = |full: &Path, mode| fs::set_permissions(full, fs::Permissions::from_mode(mode));
+    for done in [false, true] {
+        let site = Site::new();
+        let images = site.images();
+        let (new, script) = (site.root.join("new"), site.put("run.sh", "#!/bin/sh\n"));
+        let secret = site.put(".env", "KEY=1");
+        chmod(&script, 0o644).unwrap();
+        images.note(&image(1, Deed::Made, "new")).unwrap();
+        images.note_mode(&image(2, Deed::Moded, "run.sh"), 0o644).unwrap();
+        images.note(&image(3, Deed::Withheld, ".env")).unwrap();
+        if done {
+            fs::write(&new, "new").unwrap();
+            chmod(&script, 0o755).unwrap();
+            fs::write(secret, "KEY=2").unwrap();
+        }
+        site.restart(|| Ok(())).unwrap();
+        assert_eq!(site.left(), 0);
+        let changes = site.changes();
+        if !done {
+            // Of a secret nobody can tell whether it was changed.
+            assert_eq!(changes.len(), 1, "{changes:?}");
+            continue;
+        }
+        let [made, moded, withheld] = &changes[..] else { panic!("{changes:?}") };
+        assert_eq!(
+            (made.kind(), site.kept(made.after).as_deref()),
+            (ChangeKind::Created, Some("new"))
+        );
+        assert_eq!(moded.only_modes(), Some((0o100_644, 0o100_755)));
+        assert_eq!(site.kept(moded.before).as_deref(), Some("#!/bin/sh\n"));
+        assert_eq!(withheld.before, Some(Hash::UNSEEN.into()));
+        assert_eq!(withheld.after.unwrap().hash, Hash::of(b"KEY=2"));
+        assert_eq!(site.kept(withheld.after), None);
+    }
+}
+
+#[test]
+fn what_was_removed_and_made_anew_is_two_steps() {
+    let site = Site::new();
+    let full = site.put("a", "old");
+    site.keep(&image(1, Deed::Unnamed, "a"));
+    fs::remove_file(&full).unwrap();
+    site.images().note(&image(2, Deed::Made, "a")).unwrap();
+    fs::write(&full, "new").unwrap();
+    site.restart(|| Ok(())).unwrap();
+    let kinds: Vec<_> = site.changes().iter().map(Change::kind).collect();
+    assert_eq!(kinds, [ChangeKind::Deleted, ChangeKind::Created]);
+}

@@ -110,7 +110,12 @@ impl Page {
 }
 
 fn differing(difference: &FileDifference, room: usize, scene: &Scene<'_>) -> Vec<Row> {
-    let mut rows = diff::rows(&difference.hunks, room, scene.theme);
+    let mut rows = Vec::new();
+    if let Some((old, new)) = difference.modes {
+        let text = format!("old mode {old:o}, new mode {new:o}");
+        rows.extend(wrapped(&text, scene.theme.text, room, Break::Words));
+    }
+    rows.extend(diff::rows(&difference.hunks, room, scene.theme));
     if let Some(note) = &difference.note {
         rows.extend(wrapped(&harmless(note), scene.theme.dim, room, Break::Words));
     }

@@ -230,6 +230,9 @@ fn deed(line: &ChangeLine, theme: &Theme) -> Cell {
         [one] => return (format!("undoes #{one}"), theme.accent),
         several => return (format!("undoes {}", counted(several.len(), "change")), theme.accent),
     }
+    if let Some((old, new)) = line.change.only_modes() {
+        return (format!("mode {:o} to {:o}", old & 0o7777, new & 0o7777), theme.text);
+    }
     match line.change.kind() {
         ChangeKind::Created => ("made".to_owned(), theme.good),
         ChangeKind::Edited => ("changed".to_owned(), theme.text),

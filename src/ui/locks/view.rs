@@ -13,7 +13,6 @@ use crate::ui::bench::Bench;
 use crate::ui::layer::{Scene, frame, hints};
 use crate::ui::table::{Cell, Columns, Plan};
 use crate::ui::text::{fit, harmless, width};
-use crate::ui::theme::Theme;
 
 impl Locks {
     /// Draws it.

@@ -14,7 +14,7 @@ use rustix::process::{
 use super::Swept;
 use crate::agent::process::OURS;
 use crate::agent::process::lineage::Ancestor;
-use crate::model::agent::{ENGINE_MARK, RUN_MARK};
+use crate::model::agent::{ENGINE_MARK, GUARD_MARK, RUN_MARK};
 
 /// Between two looks; killed processes go within it as a rule.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -85,7 +85,7 @@ fn run_of(pid: u32) -> Option<OsString> {
 /// Blocks: not for a runtime's worker.
 pub fn sweep(mark: &str, known: Kin, patience: Duration) -> Swept {
     let mark = format!("{RUN_MARK}={mark}").into_bytes();
-    hunt(known, patience, |pid, _| {
+    hunt(known, patience, Reach::Kin, |pid, _| {
         environ(pid).is_some_and(|environ| variables(&environ).any(|variable| variable == mark))
     })
 }
@@ -96,14 +96,23 @@ pub fn our_mark() -> String {
     format!("{}-{}", std::process::id(), start.map_or(0, |row| row.start))
 }
 
-/// Kills what agents of an engine left behind that is dead by now. Blocks: not for a runtime's
-/// worker.
+/// Kills what agents of an engine left behind that is dead by now, and what it has guarded for
+/// others. Blocks: not for a runtime's worker.
 pub fn sweep_abandoned(patience: Duration) -> Swept {
-    let prefix = format!("{ENGINE_MARK}=").into_bytes();
+    let agents = hunt(Kin::default(), patience, Reach::Kin, abandoned(ENGINE_MARK));
+    // Such a command shares a session with whoever has started it: only what carries the mark goes.
+    let guarded = hunt(Kin::default(), patience, Reach::Found, abandoned(GUARD_MARK));
+    let left = agents.left.into_iter().chain(guarded.left).collect();
+    Swept { killed: agents.killed + guarded.killed, left }
+}
+
+/// Tells which processes carry the mark of an engine that is dead.
+fn abandoned(mark: &str) -> impl Fn(u32, &BTreeMap<u32, Row>) -> bool {
+    let prefix = format!("{mark}=").into_bytes();
     let here = fs::read_link("/proc/self/ns/pid").ok();
     // Somebody started us from what such an engine left behind, and sits there.
-    let ours = std::env::var_os(ENGINE_MARK).map(OsStringExt::into_vec);
-    hunt(Kin::default(), patience, |pid, table| {
+    let ours = std::env::var_os(mark).map(OsStringExt::into_vec);
+    move |pid, table| {
         let Some(environ) = environ(pid) else { return false };
         let engine = variables(&environ).find_map(|variable| variable.strip_prefix(&prefix[..]));
         let engine = engine.filter(|engine| ours.as_deref() != Some(*engine));
@@ -111,7 +120,7 @@ pub fn sweep_abandoned(patience: Duration) -> Swept {
         let alive = table.get(&engine).is_some_and(|row| row.start == start && !row.dead);
         // A number that is given in another container says nothing here.
         !alive && here.is_some() && fs::read_link(format!("/proc/{pid}/ns/pid")).ok() == here
-    })
+    }
 }
 
 /// Reads a mark of [`our_mark`].
@@ -120,10 +129,20 @@ fn process(mark: &[u8]) -> Option<(u32, u64)> {
     Some((pid.parse().ok()?, start.parse().ok()?))
 }
 
-/// Kills `known`, who `belongs`, and their kin, until none is left or `patience` ends.
+/// Who goes along with those who are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Nobody.
+    Found,
+    /// Who shares a session with one of them, and who descends from one.
+    Kin,
+}
+
+/// Kills `known`, who `belongs`, and whom `reach` says, until none is left or `patience` ends.
 fn hunt(
     known: Kin,
     patience: Duration,
+    reach: Reach,
     belongs: impl Fn(u32, &BTreeMap<u32, Row>) -> bool,
 ) -> Swept {
     let until = Instant::now() + patience;
@@ -141,7 +160,9 @@ fn hunt(
                 found.insert(*pid, row.start);
             }
         }
-        spread(&table, &mut found);
+        if reach == Reach::Kin {
+            spread(&table, &mut found);
+        }
         if found.is_empty() {
             reap_strays();
             return Swept { killed: killed.len(), left: Vec::new() };

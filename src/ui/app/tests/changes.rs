@@ -54,6 +54,7 @@ fn difference() -> FileDifference {
         path: path("docs/tokens.md"),
         from: "before change 21".to_owned(),
         to: "after change 21".to_owned(),
+        modes: None,
         hunks: Difference::fine(OLD, &new).hunks(3),
         note: None,
     }
@@ -157,7 +158,7 @@ fn nothing_is_taken_back_before_its_plan_was_seen() {
             },
         ],
     };
-    let undo_all = Revision::UndoAgent { agent: "red".to_owned(), turn: None };
+    let undo_all = Revision::UndoAgent { agent: "session-of-red".to_owned(), turn: None };
     picture("changes_plan", 3, |stage| {
         stage.with_changes();
         stage.keys("U");
@@ -167,7 +168,7 @@ fn nothing_is_taken_back_before_its_plan_was_seen() {
     stage.with_changes();
     for (key, revision) in [
         ("u", Revision::UndoChange(ChangeId(21))),
-        ("t", Revision::UndoAgent { agent: "red".to_owned(), turn: Some(2) }),
+        ("t", Revision::UndoAgent { agent: "session-of-red".to_owned(), turn: Some(2) }),
         (
             "r",
             Revision::Restore {
