@@ -39,6 +39,11 @@ use crate::model::path::{Hash, WorkPath};
 /// What an image that is not complete yet is called at the end.
 const PART: &str = ".part";
 
+/// The empty file of which notes are further names.
+const BLANK: &str = "blank";
+
+const NEW: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::CLOEXEC);
+
 /// The bits of a mode that say who may do what; nobody gets more by an image.
 const PERMISSIONS: u32 = 0o777;
 
@@ -105,7 +110,10 @@ impl Images {
     /// workspace, else each image is a copy.
     pub fn open(folder: &Path) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        Ok(Self { folder: folder.to_owned(), handle: File::open(folder)? })
+        let handle = File::open(folder)?;
+        // Without it, or with as many names as it can have, notes are files of their own.
+        drop(rustix::fs::openat(&handle, BLANK, NEW, Mode::RUSR | Mode::WUSR));
+        Ok(Self { folder: folder.to_owned(), handle })
     }
 
     /// Keeps what is at `victim` in the folder `dir`. When this returns, the deed may be done. An
@@ -153,8 +161,11 @@ impl Images {
     /// returns, the deed may be done.
     pub fn note(&self, image: &ImageName) -> io::Result<()> {
         let name = self.begin(image, &mut pass)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        drop(rustix::fs::openat(&self.handle, &name, flags, Mode::RUSR | Mode::WUSR)?);
+        // Another name for a file that is there costs the waiting process less than a new file.
+        let linked = rustix::fs::linkat(&self.handle, BLANK, &self.handle, &name, AtFlags::empty());
+        if linked.is_err() {
+            drop(rustix::fs::openat(&self.handle, &name, NEW, Mode::RUSR | Mode::WUSR)?);
+        }
         pass(Point::Kept)
     }
 

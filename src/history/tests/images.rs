@@ -43,7 +43,8 @@ impl Site {
     }
 
     fn left(&self) -> usize {
-        fs::read_dir(&self.folder).unwrap().count()
+        // Besides the file of which notes are names.
+        fs::read_dir(&self.folder).unwrap().count() - 1
     }
 
     fn keep(&self, image: &ImageName) {
