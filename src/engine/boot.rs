@@ -20,7 +20,7 @@ use super::run::{Engine, Parts};
 use super::state::Setup;
 use super::update::decisions::BEHIND;
 use crate::agent::process;
-use crate::arbiter::{Observation, Rows, Seen, Settings, Table, WriterRow, restore};
+use crate::arbiter::{Observation, Rows, Seen, Settings, TREE, Table, WriterRow, restore};
 use crate::config;
 use crate::guard::Level;
 use crate::guard::probe::probe;
@@ -51,6 +51,9 @@ pub struct Boot {
     pub script: Vec<String>,
     /// How long a write may wait inside a tool call, in milliseconds.
     pub wait_ms: u64,
+    /// How long the person has to say whether an agent's git may change the whole tree, in
+    /// milliseconds.
+    pub git_ask_ms: u64,
     /// Whether writes are arbitrated at all.
     pub arbitrate: bool,
     /// How the arbiter deals with time.
@@ -74,6 +77,7 @@ impl Boot {
             claude: Vec::new(),
             script: Vec::new(),
             wait_ms: 20_000,
+            git_ask_ms: 100_000,
             arbitrate: true,
             arbiter: Settings::default(),
             settings: None,
@@ -127,6 +131,7 @@ pub(super) fn assemble(wish: Boot) -> Result<Parts, Failure> {
         script: wish.script,
         appendix: Some(SHARED_TREE.to_owned()),
         wait_ms: wish.wait_ms,
+        git_ask_ms: wish.git_ask_ms,
         path: wish.path,
         no_guard,
         arbitrate: wish.arbitrate,
@@ -218,7 +223,9 @@ fn take_over(
         let left_ms = left_ms(&row);
         let lives = row.process.clone().filter(identity::lives);
         let of_agent = lives.is_some() && row.owner.session().is_some();
-        if !restore::goes_on(row.state, left_ms, of_agent) {
+        // A git that had the whole tree has ended with the engine that let it in.
+        let of_git = row.path == TREE && row.owner.session().is_some();
+        if of_git || !restore::goes_on(row.state, left_ms, of_agent) {
             records.push(free(&row.path));
             continue;
         }

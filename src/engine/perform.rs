@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::mpsc;
 
@@ -25,6 +25,7 @@ use super::keeper::Keeper;
 use super::lookup;
 use super::publish::Publisher;
 use super::review::Review;
+use super::snapshot;
 use super::state::State;
 use super::watch::{Watch, Watching};
 use crate::agent::claude::drive;
@@ -41,6 +42,9 @@ use crate::model::path::{Hash, WorkPath};
 use crate::model::time::{Mono, Wall};
 use crate::model::transcript::Level;
 
+/// The time between two looks whether a git still runs that somebody else waits for.
+const GIT_LOOKS: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Everything that effects need.
 pub(super) struct Performer {
     pub(super) publisher: Publisher,
@@ -54,6 +58,7 @@ pub(super) struct Performer {
     census: Arc<Mutex<Census>>,
     output: Arc<BuildOutput>,
     guards: Option<Arc<Guards>>,
+    desk: Weak<Desk>,
     watching: Option<Watching>,
     keeper: Arc<Keeper>,
     files: Jobs,
@@ -99,6 +104,7 @@ impl Performer {
             census: Arc::default(),
             output,
             guards: None,
+            desk: Weak::new(),
             watching: None,
             keeper,
             files,
@@ -141,6 +147,7 @@ impl Performer {
             .inspect_err(|error| tracing::warn!(%error, "the tree is not watched"))
             .ok();
         self.guards = guards.map(Arc::new);
+        self.desk = Arc::downgrade(desk);
         Ok(())
     }
 
@@ -247,7 +254,24 @@ impl Performer {
                 });
             }
             Effect::SpendImage(name) => self.spent.push(name),
-            Effect::Exec { owner, socket } => self.exec(owner, socket),
+            Effect::Exec { exec, owner, socket } => self.exec(exec, owner, socket),
+            Effect::KeepTree(paths) => {
+                self.flush().await;
+                let (root, store) = (self.root.clone(), Arc::clone(&self.store));
+                self.job(move || Some(Input::TreeKept(snapshot::keep(&root, &store, &paths))));
+            }
+            Effect::AwaitGit(process) => self.await_git(process),
+            Effect::LookOverTree { owner, paths } => {
+                let (desk, keeper) = (Weak::clone(&self.desk), Arc::clone(&self.keeper));
+                self.job(move || {
+                    snapshot::settle(&desk, &owner, &paths);
+                    let looked = paths.into_iter().map(|path| {
+                        let disk = keeper.look(&path);
+                        (path, disk)
+                    });
+                    Some(Input::TreeLooked(looked.collect()))
+                });
+            }
             Effect::Order { agent, order } => self.order(agent, order),
             Effect::Resolve { op, raw, cwd } => {
                 let root = self.root.clone();
@@ -415,18 +439,30 @@ impl Performer {
     }
 
     /// Guards a command beside the loop, on a thread of its own: it may run for days.
-    fn exec(&self, owner: Owner, socket: PathBuf) {
+    fn exec(&self, exec: u64, owner: Owner, socket: PathBuf) {
         let Some(guards) = self.guards.clone() else { return };
         let inputs = self.inputs.clone();
         let thread = std::thread::Builder::new().name("exec".to_owned());
         let begun = thread.spawn(move || {
-            let result = exec::attend(&guards, owner.clone(), &socket);
-            answer(&inputs, Some(Input::ExecEnded { owner, result }));
+            let result = exec::attend(&guards, owner, &socket);
+            answer(&inputs, Some(Input::ExecEnded { exec, result }));
         });
         if let Err(error) = begun {
             // Its starter waits in vain and says so.
             tracing::error!(%error, "a thread for a guarded command cannot be started");
         }
+    }
+
+    /// Waits, without hurry, until a git is gone.
+    fn await_git(&self, process: u32) {
+        let inputs = self.inputs.clone();
+        let began = identity::of(process);
+        tokio::spawn(async move {
+            while identity::lives(&began) {
+                tokio::time::sleep(GIT_LOOKS).await;
+            }
+            let _ = inputs.send(Input::GitGone(process)).await;
+        });
     }
 
     fn order(&self, agent: AgentId, order: Order) {

@@ -25,6 +25,7 @@ mod enforced;
 mod full_disk;
 mod gauntlet;
 mod git;
+mod git_tree;
 mod journal;
 mod model_api;
 mod no_lost_updates;
