@@ -25,7 +25,6 @@ use super::keeper::Keeper;
 use super::lookup;
 use super::publish::Publisher;
 use super::review::Review;
-use super::snapshot;
 use super::state::State;
 use super::watch::{Watch, Watching};
 use crate::agent::claude::drive;
@@ -42,8 +41,7 @@ use crate::model::path::{Hash, WorkPath};
 use crate::model::time::{Mono, Wall};
 use crate::model::transcript::Level;
 
-/// The time between two looks whether a git still runs that somebody else waits for.
-const GIT_LOOKS: std::time::Duration = std::time::Duration::from_millis(100);
+mod git;
 
 /// Everything that effects need.
 pub(super) struct Performer {
@@ -255,23 +253,9 @@ impl Performer {
             }
             Effect::SpendImage(name) => self.spent.push(name),
             Effect::Exec { exec, owner, socket } => self.exec(exec, owner, socket),
-            Effect::KeepTree(paths) => {
-                self.flush().await;
-                let (root, store) = (self.root.clone(), Arc::clone(&self.store));
-                self.job(move || Some(Input::TreeKept(snapshot::keep(&root, &store, &paths))));
-            }
+            Effect::KeepTree(paths) => self.keep_tree(paths).await,
             Effect::AwaitGit(process) => self.await_git(process),
-            Effect::LookOverTree { owner, paths } => {
-                let (desk, keeper) = (Weak::clone(&self.desk), Arc::clone(&self.keeper));
-                self.job(move || {
-                    snapshot::settle(&desk, &owner, &paths);
-                    let looked = paths.into_iter().map(|path| {
-                        let disk = keeper.look(&path);
-                        (path, disk)
-                    });
-                    Some(Input::TreeLooked(looked.collect()))
-                });
-            }
+            Effect::LookOverTree { owner, paths } => self.look_over_tree(owner, paths),
             Effect::Order { agent, order } => self.order(agent, order),
             Effect::Resolve { op, raw, cwd } => {
                 let root = self.root.clone();
@@ -451,18 +435,6 @@ impl Performer {
             // Its starter waits in vain and says so.
             tracing::error!(%error, "a thread for a guarded command cannot be started");
         }
-    }
-
-    /// Waits, without hurry, until a git is gone.
-    fn await_git(&self, process: u32) {
-        let inputs = self.inputs.clone();
-        let began = identity::of(process);
-        tokio::spawn(async move {
-            while identity::lives(&began) {
-                tokio::time::sleep(GIT_LOOKS).await;
-            }
-            let _ = inputs.send(Input::GitGone(process)).await;
-        });
     }
 
     fn order(&self, agent: AgentId, order: Order) {

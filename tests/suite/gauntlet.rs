@@ -204,7 +204,9 @@ fn judge(on: &Field, off: &Field, way: &Way, number: usize) -> Row {
 
 /// The first refusal in what a command was told.
 fn code_of(told: &str) -> Option<&str> {
-    told.split("NOT WRITTEN (").nth(1)?.split(')').next()
+    let refusals = ["NOT WRITTEN (", "NOT RUN ("];
+    let first = refusals.iter().filter_map(|refusal| told.split_once(refusal)).next()?;
+    first.1.split(')').next()
 }
 
 /// One row of the table.

@@ -86,7 +86,10 @@ impl GitBench {
         let step = format!("[[turn]]\nstep = [{{ bash = '{line}', ask = false }}]\n");
         let script = self.bench.script(name, &step);
         let spawn = ["spawn", name, "--script", script.to_str().unwrap(), "--prompt", "go"];
-        self.bench.json(&[&spawn[..], &["--permission-mode", mode, "--json"]].concat());
+        self.bench.json(
+            &[&spawn[..], &["--permission-mode", mode, "--allowed-tools", "Bash", "--json"]]
+                .concat(),
+        );
         let (to, opened) = mpsc::channel();
         let pipes = folder.clone();
         thread::spawn(move || {

@@ -29,6 +29,8 @@ pub(crate) const VERBS: &[Way] = &[
     way("git read-tree", "git read-tree -u --reset other").after(REPOSITORY),
     way("git checkout-index", "git checkout-index -qfa").after(REPOSITORY),
     way("/usr/bin/git", "/usr/bin/git reset -q --hard").needs(&["/usr/bin/git"]).after(REPOSITORY),
+    way("/usr/bin/git clean", "/usr/bin/git clean -qfdx").needs(&["/usr/bin/git"]).after(UNTRACKED),
+    way("/usr/bin/git stash -u", "/usr/bin/git stash -qu").needs(&["/usr/bin/git"]).after(UNTRACKED),
     way("git of another name", "cp $(command -v git) $OUT/tig; $OUT/tig reset -q --hard").after(REPOSITORY),
     way("git from elsewhere", "w=$PWD; cd / && git -C $w reset -q --hard").after(REPOSITORY),
     way("libgit2", "python3 -c \"
