@@ -360,6 +360,16 @@ mod tests {
     }
 
     #[test]
+    fn the_tree_that_a_git_had_is_free_after_a_start_and_the_persons_is_not() {
+        let whole = |owner| row(TREE, owner, LeaseState::Pinned, None);
+        let (_, _, stored) = taken_over(vec![whole(agent())]);
+        assert_eq!(stored, [""; 0]);
+        let (table, _, stored) = taken_over(vec![whole(Owner::User)]);
+        assert_eq!(stored, [TREE]);
+        assert_eq!(table.lease_of(TREE).map(|lease| lease.owner.clone()), Some(Owner::User));
+    }
+
+    #[test]
     fn a_reservation_ends_when_it_was_to_end() {
         let now = identity::wall().0;
         let until = |path, until: Option<i64>| {

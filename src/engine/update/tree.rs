@@ -439,8 +439,8 @@ impl State {
             self.tell(step, &owner, text, shown);
         }
         let text = format!(
-            "{name} ran `{line}`; {files} files with work of others are other than before: \
-             `benchdog changes --lost` lists them, `benchdog restore FILE` brings one back"
+            "{name} ran `{line}`; files with uncommitted work of others that went or changed: \
+             {files}. `benchdog changes --lost` lists them, `benchdog restore FILE` brings one back"
         );
         step.publish(Event::Noticed { level: Level::Info, text });
     }

@@ -31,7 +31,7 @@ pub(crate) const VERBS: &[Way] = &[
     way("/usr/bin/git", "/usr/bin/git reset -q --hard").needs(&["/usr/bin/git"]).after(REPOSITORY).asks(),
     way("/usr/bin/git clean", "/usr/bin/git clean -qfdx").needs(&["/usr/bin/git"]).after(UNTRACKED).asks(),
     way("/usr/bin/git stash -u", "/usr/bin/git stash -qu").needs(&["/usr/bin/git"]).after(UNTRACKED).asks(),
-    way("git of another name", "cp $(command -v git) $OUT/tig; $OUT/tig reset -q --hard").after(REPOSITORY),
+    way("git of another name", "cp /usr/bin/git $OUT/tig; $OUT/tig reset -q --hard").needs(&["/usr/bin/git"]).after(REPOSITORY),
     way("git from elsewhere", "w=$PWD; cd / && git -C $w reset -q --hard").after(REPOSITORY).asks(),
     way("libgit2", "python3 -c \"
 import pygit2

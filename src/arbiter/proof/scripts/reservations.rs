@@ -156,8 +156,9 @@ fn who_may_have_the_whole_tree_has_it_alone_until_it_is_given_back() {
     check_moves(
         "a edits f two 2 slowly; b takes the tree; a is done; b dies",
         "f: a inflight
-         **: b pinned
+         f: a held
          f: free
+         **: b pinned
          **: free",
     );
     // It has no end of its own, and does not end with the turn.

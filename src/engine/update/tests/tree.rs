@@ -77,7 +77,7 @@ fn with_a_yes_git_has_the_tree_until_it_has_ended_and_others_are_told() {
     bench.files.insert("a".to_owned(), "0\n".to_owned());
     let log = step(&mut bench, Request::Ended);
     let [notice, go] = &log[..] else { panic!("{log:?}") };
-    assert!(notice.starts_with("notice blue ran `git reset --hard`; 1 files"), "{notice}");
+    assert!(notice.starts_with("notice blue ran `git reset --hard`; files"), "{notice}");
     assert_eq!(go, "reply go");
     assert_eq!(
         (&bench.changes[..], &bench.over[..]),
