@@ -42,8 +42,8 @@ mod proof;
 
 pub use claim::{Claim, is_protected};
 pub use input::{
-    Deed, Disk, Edit, Effect, Input, Lease, Mark, Observation, Proposal, Seen, Touch, Was, Wish,
-    WriteEnd,
+    Deed, Disk, Edit, Effect, Input, Lease, Mark, Observation, Proposal, Seen, TREE, Touch, Was,
+    Wish, WriteEnd,
 };
 pub use query::{Settled, Standing, Unsaved};
 pub use rebase::edited;

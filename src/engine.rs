@@ -31,6 +31,7 @@ mod retention;
 pub mod review;
 mod revise;
 pub mod run;
+mod snapshot;
 pub mod state;
 mod texts;
 mod update;

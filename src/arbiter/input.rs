@@ -9,6 +9,9 @@ use crate::model::lease::{LeaseState, Owner, Refusal};
 use crate::model::path::{Hash, WorkPath};
 use crate::model::time::Mono;
 
+/// How the whole tree is listed among leases and reservations.
+pub const TREE: &str = "**";
+
 /// Everything that the arbiter can be told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -140,6 +143,20 @@ pub enum Input {
         patterns: Vec<String>,
         /// How long without activity; `None`: no end (the person only).
         for_ms: Option<u64>,
+        /// What for.
+        reason: String,
+        /// How long it may wait.
+        wait_ms: u64,
+    },
+    /// The person lets an owner have the whole tree for the length of one command. Leases of others
+    /// end at once, a write in flight is waited for, a reservation of somebody else stays and
+    /// refuses it. Answered like a request, without inspection. It has no end but
+    /// [`Input::Release`] of `**`, and that of its session.
+    TakeTree {
+        /// Names it in the answer.
+        op: OpId,
+        /// For whom.
+        owner: Owner,
         /// What for.
         reason: String,
         /// How long it may wait.

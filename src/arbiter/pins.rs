@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::input::TREE;
 use super::owners::Who;
 use crate::model::path::WorkPath;
 use crate::model::time::Mono;
@@ -64,7 +65,7 @@ impl Pattern {
             Self::File(path) => path.as_str(),
             Self::Folder(folder) => folder,
             Self::Glob(glob, _) => glob,
-            Self::Tree => "**",
+            Self::Tree => TREE,
         }
     }
 

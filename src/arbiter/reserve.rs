@@ -19,11 +19,13 @@ use crate::model::time::Mono;
 
 /// How a reservation came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
+pub(super) enum By {
     /// Its owner asked for it, and nothing stood in the way.
     Asking,
     /// The person gave it, whatever stood in the way.
     Force,
+    /// Its owner asked the person for the whole tree, and the person said yes.
+    Word,
 }
 
 impl Table {
@@ -48,8 +50,19 @@ impl Table {
             let most = self.settings.pin_max_ms;
             Some(for_ms.unwrap_or(most).clamp(1, most))
         };
+        let set = Set { patterns, for_ms, reason, by: By::Asking, retry: None };
+        self.want_set(id, who, set, wait_ms);
+    }
+
+    /// The person lets somebody have everything for the length of a command.
+    pub(super) fn take_tree(&mut self, id: OpId, owner: &Owner, reason: String, wait_ms: u64) {
+        let who = self.owners.who(owner);
+        let (patterns, by) = (vec![Pattern::Tree], By::Word);
+        self.want_set(id, who, Set { patterns, for_ms: None, reason, by, retry: None }, wait_ms);
+    }
+
+    fn want_set(&mut self, id: OpId, who: Who, set: Set, wait_ms: u64) {
         let wait_ms = wait_ms.min(self.settings.reserve_wait_ms);
-        let set = Set { patterns, for_ms, reason, retry: None };
         if !self.open(id, who, Want::Set(set), wait_ms) {
             return;
         }
@@ -127,7 +140,7 @@ impl Table {
         }
         let rights = self.busy.iter().filter(|file| {
             let path = self.path(**file);
-            self.right_blocks(**file, *who) && set.patterns.iter().any(|p| p.covers(path))
+            self.right_blocks(**file, *who, set.by) && set.patterns.iter().any(|p| p.covers(path))
         });
         let rights = rights.map(|file| (Some(*file), Block::Right));
         let pins = self.pins.iter().filter(|(_, pin)| {
@@ -137,12 +150,13 @@ impl Table {
         rights.chain(pins).collect()
     }
 
-    fn right_blocks(&self, file: FileId, who: Who) -> bool {
+    fn right_blocks(&self, file: FileId, who: Who, by: By) -> bool {
         self.at(file).right.as_ref().is_some_and(|right| {
             !self.same_clan(right.who, who)
                 && match right.state {
-                    LeaseState::Inflight | LeaseState::Reserved | LeaseState::Pinned => true,
-                    LeaseState::Held => !self.has_lapsed(file),
+                    LeaseState::Inflight => true,
+                    LeaseState::Reserved | LeaseState::Pinned => by != By::Word,
+                    LeaseState::Held => by != By::Word && !self.has_lapsed(file),
                 }
         })
     }
@@ -153,7 +167,7 @@ impl Table {
         self.stop_waiting(id);
         self.drop_set(id);
         for pattern in set.patterns {
-            self.pin(who, pattern, set.for_ms, set.reason.clone(), By::Asking);
+            self.pin(who, pattern, set.for_ms, set.reason.clone(), set.by);
         }
         self.out.push(Effect::Granted { op: id, note: None });
         self.break_circles(self.owners.clan(who));
@@ -181,11 +195,14 @@ impl Table {
             if self.same_clan(holder, who) || state == LeaseState::Inflight {
                 continue;
             }
-            if by == By::Force || self.is_person(who) {
-                let path = self.path(file).to_string();
-                self.tell_stolen(&path, holder, who, Handover::Now);
-            } else {
-                self.tell_passed(file, holder, who);
+            match by {
+                By::Asking if !self.is_person(who) => self.tell_passed(file, holder, who),
+                By::Asking | By::Force => {
+                    let path = self.path(file).to_string();
+                    self.tell_stolen(&path, holder, who, Handover::Now);
+                }
+                // What becomes of the file is told when the command has ended.
+                By::Word => {}
             }
             self.settle(file, None);
         }

@@ -18,6 +18,7 @@ use super::input::{Base, Disk, Effect, Hand, Input, Lease, Observation, Proposal
 use super::owners::{FileId, Owners, Who};
 use super::pins::{Pattern, Pins};
 use super::refusal::Person;
+use super::reserve::By;
 use super::settings::Settings;
 use super::touches::Touching;
 use super::versions::{Content, Extent, better};
@@ -176,6 +177,7 @@ pub(super) struct Set {
     pub(super) patterns: Vec<Pattern>,
     pub(super) for_ms: Option<u64>,
     pub(super) reason: String,
+    pub(super) by: By,
     pub(super) retry: Option<Mono>,
 }
 
@@ -246,6 +248,9 @@ impl Table {
             Input::Done { owner, path } => self.done_with(&owner, &path),
             Input::Reserve { op, owner, patterns, for_ms, reason, wait_ms } => {
                 self.reserve(op, &owner, &patterns, for_ms, reason, wait_ms);
+            }
+            Input::TakeTree { op, owner, reason, wait_ms } => {
+                self.take_tree(op, &owner, reason, wait_ms);
             }
             Input::Release { owner, paths } => self.release(&owner, &paths),
             Input::WaitFor { op, owner, path, wait_ms } => {

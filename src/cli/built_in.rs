@@ -52,6 +52,7 @@ impl Parts for BuiltIn {
             claude: claude.unwrap_or_default(),
             script: script_program()?,
             wait_ms: arbiter.wait_seconds.saturating_mul(1000),
+            git_ask_ms: arbiter.git_ask_seconds.saturating_mul(1000),
             arbitrate: arbiter.enabled,
             arbiter: Settings::with_times(
                 arbiter.held_min_seconds.saturating_mul(1000),

@@ -1,5 +1,8 @@
 //! `exec`: a command of the person or a script, behind the guard, under the arbiter.
 //!
+//! A `git` in it is the agents' git, and asks as the one for whom the command runs; only the person's
+//! own commands have git as it is.
+//!
 //! The command is our child and has our terminal. Its calls are answered by the engine: the
 //! engine comes to a socket of ours, which the child then hands its listener over, and says there
 //! in words why something was refused.
@@ -15,13 +18,18 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ExitStatus};
 use std::time::Duration;
 
+use super::setup::Place;
 use super::{Desk, large_runtime};
+use crate::config::shim;
 use crate::engine::command::Command;
 use crate::engine::exec::Terms;
 use crate::guard::fence::{self, Fence};
 use crate::guard::ground::Workspace;
 use crate::model::agent::GUARD_MARK;
 use crate::model::failure::{Failure, FailureKind};
+
+/// The name of the person among those who act.
+const PERSON: &str = "user";
 
 /// How long the engine may take to come to our socket.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,7 +45,10 @@ pub(super) fn exec(desk: &mut Desk<'_>, name: String, words: &[OsString]) -> Res
         let mut client = place.client().await?;
         let meeting = Meeting::prepare()?;
         let socket = meeting.socket.clone();
-        let Err(why_not) = client.exec(Command::Exec { name, socket }).await? else {
+        let path = agents_path(&place, &name)?;
+        let process = None;
+        let Err(why_not) = client.exec(Command::Exec { name, socket, process }).await? else {
+            command.envs(path.map(|path| ("PATH", path)));
             let stream = tokio::task::spawn_blocking(move || meeting.meet()).await;
             let stream = stream.map_err(|error| lost(&error.to_string()))??;
             return tokio::task::spawn_blocking(move || run_guarded(command, &stream))
@@ -48,6 +59,18 @@ pub(super) fn exec(desk: &mut Desk<'_>, name: String, words: &[OsString]) -> Res
         let status = command.status().map_err(|error| not_started(&command, &error))?;
         Ok(exit_code(status))
     })
+}
+
+/// The search path with the agents' git first; the person's own command has the path as it is.
+fn agents_path(place: &Place, name: &str) -> Result<Option<OsString>, Failure> {
+    if name == PERSON {
+        return Ok(None);
+    }
+    let me = std::env::current_exe().map_err(|error| {
+        Failure::new(FailureKind::Internal, "benchdog does not find itself").cause(error)
+    })?;
+    let folder = shim::prepare(&place.folders, &place.workspace, &me)?;
+    Ok(Some(shim::path_with(&folder, std::env::var_os("PATH").as_deref())))
 }
 
 fn command(words: &[OsString]) -> Result<process::Command, Failure> {

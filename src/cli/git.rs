@@ -1,5 +1,5 @@
 //! git, as agents get it: asks whose work is at stake, then runs the real git, or a part of it, or
-//! refuses.
+//! asks the person, or refuses.
 //!
 //! - What only reads runs at once, without a question to the engine.
 //! - Who asks is what the engine sees of this process, never a name that it is told.
@@ -12,7 +12,6 @@ use std::path::Path;
 
 use super::small_runtime;
 use crate::control::client::{Client, connect};
-use crate::engine::command::Command;
 use crate::git::deed::{Commits, Stages, Way};
 use crate::git::verdict::not_asked;
 use crate::git::{Answer, Decision, Deed, FileQuestion, Line, decide};
@@ -21,6 +20,7 @@ use crate::model::failure::Failure;
 mod commit;
 mod real;
 mod survey;
+mod tree;
 
 use real::Git;
 use survey::Survey;
@@ -55,9 +55,11 @@ pub(super) fn git(words: &[OsString]) -> u8 {
         Ok(answer) => answer,
         Err(failure) => return refuse(&not_asked(&line, &failure.message)),
     };
-    let git = git.with_pass(answer.pass.clone());
-    match (decide(&line, &survey.scene(&answer)), &line.deed) {
+    let decision = decide(&line, &survey.scene(&answer));
+    let git = git.with_pass(answer.pass);
+    match (decision, &line.deed) {
         (Decision::Refuse(text), _) => refuse(&text),
+        (Decision::Ask(question), _) => tree::ask_and_run(&git, words, &line, &survey, question),
         (Decision::Narrow { paths, left_out }, Deed::Stages(stages)) => {
             stage(&git, &survey, stages, &paths, left_out.as_deref())
         }
@@ -87,7 +89,7 @@ fn ask(survey: &Survey) -> Result<Answer, Failure> {
     let files: Vec<FileQuestion> = survey.questions().cloned().collect();
     small_runtime()?.block_on(async {
         let (_, link) = connect(&survey.socket).await?;
-        Client::new(link).git_facts(Command::GitFacts { agent: None, files }).await
+        Client::new(link).git_facts(files).await
     })
 }
 

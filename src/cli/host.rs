@@ -103,7 +103,7 @@ impl Host {
 /// Who the process `pid` works for.
 fn whose(pid: u32) -> Peer {
     match lineage(pid) {
-        Lineage::Person => Peer::Person,
+        Lineage::Person(processes) => Peer::Person(processes),
         Lineage::Agent(processes) => Peer::Agent(processes),
     }
 }

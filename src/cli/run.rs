@@ -15,6 +15,7 @@ use super::{DONE, Desk, large_runtime};
 use crate::control::client::{Client, gone};
 use crate::engine::command::Command;
 use crate::engine::event::{ToClient, ToEngine};
+use crate::model::agent::AgentSpec;
 use crate::model::failure::{Failure, FailureKind};
 
 mod follow;
@@ -37,6 +38,8 @@ pub(super) fn run(desk: &mut Desk<'_>, args: Run) -> Result<u8, Failure> {
         let reach = reach(&setup, parts).await?;
         let alone = matches!(reach, Reach::Own(_));
         let mut client = Client::new(reach.link(&setup).await?);
+        // Another front end of a running engine may answer; of this one there is none.
+        let spec = AgentSpec { unattended: alone, ..spec };
         let agent = match client.begin(Command::StartAgent { spec }).await {
             Ok(agent) => agent,
             Err(failure) => {

@@ -248,6 +248,7 @@ impl Reader<'_> {
             env: raw.env,
             cwd,
             guard: guard.unwrap_or(self.usual.guard),
+            unattended: false,
         }
     }
 

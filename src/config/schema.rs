@@ -88,6 +88,7 @@ pub const KEYS: &[Key] = &[
     key("limits.max_turns", Kind::Whole(0, 100_000), Trust::Narrow(Narrow::Lower)),
     key("limits.max_budget_usd", Kind::Amount, Trust::Narrow(Narrow::Lower)),
     key("arbiter.wait_seconds", Kind::Whole(0, 60), Trust::Free),
+    key("arbiter.git_ask_seconds", Kind::Whole(1, 3600), Trust::Free),
     key("arbiter.held_min_seconds", Kind::Whole(1, 600), Trust::Free),
     key("arbiter.held_max_seconds", Kind::Whole(1, 3600), Trust::Free),
     key("arbiter.reserve_seconds", Kind::Whole(1, 3600), Trust::Free),

@@ -104,6 +104,8 @@ pub struct Limits {
 pub struct Arbiter {
     /// Seconds that a write waits for a file.
     pub wait_seconds: u64,
+    /// Seconds that a git of an agent waits for the person's word.
+    pub git_ask_seconds: u64,
     /// The shortest time for which a file stays with its writer, in seconds.
     pub held_min_seconds: u64,
     /// The longest time for which a file stays with its writer, in seconds.

@@ -18,7 +18,8 @@ use super::wire;
 use crate::engine::command::{Command, Reply};
 use crate::engine::event::{PROTOCOL, ToClient, ToEngine};
 use crate::engine::link::{COMMANDS, EVENT_BYTES, EventSender, Link, Sent, events};
-use crate::git::Answer;
+use crate::git::ask::{Request, Word};
+use crate::git::{Answer, FileQuestion};
 use crate::model::agent::AgentInfo;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::AgentId;
@@ -34,6 +35,10 @@ const ANSWER: Duration = Duration::from_secs(300);
 
 /// How long an engine may take to say what git may touch; git waits for it.
 const FACTS: Duration = Duration::from_secs(20);
+
+/// How long an engine may take to let a git go on that may change the whole tree. Beyond the longest
+/// time that the settings give the person, something is broken.
+const WORD: Duration = Duration::from_secs(2 * 3600);
 
 /// The engine as it introduced itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,9 +142,18 @@ impl Client {
     }
 
     /// What git may touch, for whoever asks.
-    pub async fn git_facts(&mut self, command: Command) -> Result<Answer, Failure> {
+    pub async fn git_facts(&mut self, files: Vec<FileQuestion>) -> Result<Answer, Failure> {
+        let command = Command::GitFacts { agent: None, processes: Vec::new(), files };
         let reply = self.request_within(command, FACTS).await?;
         if let Reply::GitFacts(answer) = reply { Ok(answer) } else { Err(unexpected(&reply)) }
+    }
+
+    /// A step of a git that may change the whole tree. The person may take their time; how long
+    /// is for the engine to say.
+    pub async fn git_tree(&mut self, request: Request) -> Result<Word, Failure> {
+        let command = Command::GitTree { agent: None, processes: Vec::new(), request };
+        let reply = self.request_within(command, WORD).await?;
+        if let Reply::GitTree(word) = reply { Ok(word) } else { Err(unexpected(&reply)) }
     }
 
     /// The asks that wait.

@@ -88,7 +88,7 @@ impl FakeEngine {
 
     /// Serves it on a socket in `folder`, as the engine of `workspace`.
     pub(crate) fn serve(&self, lock_file: &Path, workspace: &Path, socket: &Path) -> Served {
-        self.serve_whose(lock_file, workspace, socket, |_| Peer::Person)
+        self.serve_whose(lock_file, workspace, socket, |_| Peer::Person(Vec::new()))
     }
 
     /// The same, where `whose` tells who a process works for.

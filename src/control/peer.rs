@@ -1,8 +1,12 @@
 //! Who is at the other end of a connection, and what it may ask.
 //!
 //! The person may ask for everything. A process of an agent may look, and use the bench's tools
-//! under its own agent's name; what it asks for git is asked as its agent, whatever it says. What decides for the person, or works on others, is refused. It is
-//! a hand rail, not a wall: a process that gets itself started by somebody else is not known.
+//! under its own agent's name; what it asks for git is asked as its agent, whatever it says. What
+//! decides for the person, or works on others, is refused. It is a hand rail, not a wall: a process
+//! that gets itself started by somebody else is not known.
+//!
+//! Which processes ask for git, or for a guarded command, is put into the command here: a git inside
+//! a guarded command is not the person's.
 
 use super::client::Client;
 use crate::engine::command::Command;
@@ -12,8 +16,8 @@ use crate::model::failure::{Failure, FailureKind};
 /// Who is at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
-    /// The person.
-    Person,
+    /// The person: the number of the process and those of its ancestors.
+    Person(Vec<u32>),
     /// A process of an agent: its number and those of its ancestors.
     Agent(Vec<u32>),
 }
@@ -22,7 +26,10 @@ pub enum Peer {
 #[derive(Debug)]
 pub(super) enum Door {
     /// Everything passes.
-    Open,
+    Open {
+        /// The number of the process outside and those of its ancestors.
+        processes: Vec<u32>,
+    },
     /// An agent's process is outside.
     Guarded {
         /// Its number and those of its ancestors.
@@ -35,7 +42,13 @@ pub(super) enum Door {
 impl Door {
     /// Passes `command`, or says why not. Where it counts who asks, it is put into the command.
     pub(super) async fn check(&mut self, command: &mut Command) -> Result<(), Failure> {
-        let Self::Guarded { processes, engine } = self else { return Ok(()) };
+        let (processes, engine) = match self {
+            Self::Open { processes } => {
+                sign(command, processes);
+                return Ok(());
+            }
+            Self::Guarded { processes, engine } => (processes, engine),
+        };
         match command {
             Command::Subscribe
             | Command::ListAgents
@@ -53,7 +66,7 @@ impl Door {
                 ))),
                 None => Err(refused()),
             },
-            Command::GitFacts { agent, .. } => {
+            Command::GitFacts { agent, .. } | Command::GitTree { agent, .. } => {
                 let of = its_agent(engine, processes).await?;
                 *agent = Some(of.ok_or_else(refused)?.id);
                 Ok(())
@@ -80,6 +93,16 @@ impl Door {
             | Command::RenameSession { .. }
             | Command::Shutdown => Err(refused()),
         }
+    }
+}
+
+/// Puts into a command of the person which processes it comes from, where that counts.
+fn sign(command: &mut Command, from: &[u32]) {
+    if let Command::GitFacts { processes, .. } | Command::GitTree { processes, .. } = command {
+        *processes = from.to_vec();
+    }
+    if let Command::Exec { process, .. } = command {
+        *process = from.first().copied();
     }
 }
 

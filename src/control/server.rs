@@ -137,7 +137,7 @@ impl Endpoint {
             let looked = tokio::task::spawn_blocking(move || process.map(whose)).await;
             // Who cannot be told is not taken for the person.
             let door = match looked.ok().flatten().unwrap_or(Peer::Agent(Vec::new())) {
-                Peer::Person => Door::Open,
+                Peer::Person(processes) => Door::Open { processes },
                 Peer::Agent(processes) => {
                     Door::Guarded { processes, engine: Client::new(connect()) }
                 }
@@ -303,6 +303,10 @@ mod tests {
         Endpoint::bind(lock.expect("the lock")).expect("a socket")
     }
 
+    fn facts(agent: Option<AgentId>) -> Command {
+        Command::GitFacts { agent, processes: Vec::new(), files: Vec::new() }
+    }
+
     fn lists_agents(command: &Command, _: &Mouth) -> Reply {
         if *command == Command::ListAgents {
             return Reply::Agents(vec![]);
@@ -348,7 +352,13 @@ mod tests {
         let token = stop.clone();
         let serving = tokio::spawn(async move {
             endpoint
-                .serve_user(other, "/w", move || engine.connect(), |_| Peer::Person, token)
+                .serve_user(
+                    other,
+                    "/w",
+                    move || engine.connect(),
+                    |_| Peer::Person(Vec::new()),
+                    token,
+                )
                 .await
         });
         let mut stream = UnixStream::connect(&socket).await.expect("a stream");
@@ -390,9 +400,9 @@ mod tests {
         }
         // What is asked for git is asked as the agent that it is, whatever is said.
         for claimed in [None, Some(AgentId(7))] {
-            let asked = Command::GitFacts { agent: claimed, files: Vec::new() };
+            let asked = facts(claimed);
             client.request(asked).await.expect("an answer");
-            let meant = Command::GitFacts { agent: Some(agent), files: Vec::new() };
+            let meant = facts(Some(agent));
             assert_eq!(engine.heard().last(), Some(&meant));
         }
         let refused = [
@@ -502,7 +512,7 @@ mod tests {
                 seen.notify_one();
                 link.lock().expect("no panic").take().expect("one front end")
             };
-            endpoint.serve("/w", connect, |_| Peer::Person, token).await
+            endpoint.serve("/w", connect, |_| Peer::Person(Vec::new()), token).await
         });
         let stream = UnixStream::connect(&socket).await.expect("a stream");
         connected.notified().await;

@@ -19,7 +19,7 @@ use super::run::{Engine, Parts};
 use super::state::Setup;
 use super::update::decisions::BEHIND;
 use crate::agent::process;
-use crate::arbiter::{Observation, Rows, Seen, Settings, Table, WriterRow, restore};
+use crate::arbiter::{Observation, Rows, Seen, Settings, TREE, Table, WriterRow, restore};
 use crate::config;
 use crate::guard::Level;
 use crate::guard::probe::probe;
@@ -49,6 +49,9 @@ pub struct Boot {
     pub script: Vec<String>,
     /// How long a write may wait inside a tool call, in milliseconds.
     pub wait_ms: u64,
+    /// How long the person has to say whether an agent's git may change the whole tree, in
+    /// milliseconds.
+    pub git_ask_ms: u64,
     /// Whether writes are arbitrated at all.
     pub arbitrate: bool,
     /// How the arbiter deals with time.
@@ -72,6 +75,7 @@ impl Boot {
             claude: Vec::new(),
             script: Vec::new(),
             wait_ms: 20_000,
+            git_ask_ms: 100_000,
             arbitrate: true,
             arbiter: Settings::default(),
             settings: None,
@@ -127,6 +131,7 @@ pub(super) fn assemble(wish: Boot) -> Result<Parts, Failure> {
         script: wish.script,
         appendix: Some(SHARED_TREE.to_owned()),
         wait_ms: wish.wait_ms,
+        git_ask_ms: wish.git_ask_ms,
         path: wish.path,
         no_guard,
         arbitrate: wish.arbitrate,
@@ -235,7 +240,9 @@ fn take_over(
         let left_ms = left_ms(&row);
         let lives = row.process.clone().filter(identity::lives);
         let of_agent = lives.is_some() && row.owner.session().is_some();
-        if !restore::goes_on(row.state, left_ms, of_agent) {
+        // A git that had the whole tree has ended with the engine that let it in.
+        let of_git = row.path == TREE && row.owner.session().is_some();
+        if of_git || !restore::goes_on(row.state, left_ms, of_agent) {
             records.push(free(&row.path));
             continue;
         }
@@ -367,6 +374,16 @@ mod tests {
         let (table, _, _) = taken_over_from(vec![Record::Change(change)]);
         let known = table.who_has(&Owner::User, &path);
         assert_eq!(known.last_writer.map(|(owner, _)| owner), Some(&agent()));
+    }
+
+    #[test]
+    fn the_tree_that_a_git_had_is_free_after_a_start_and_the_persons_is_not() {
+        let whole = |owner| row(TREE, owner, LeaseState::Pinned, None);
+        let (_, _, stored) = taken_over(vec![whole(agent())]);
+        assert_eq!(stored, [""; 0]);
+        let (table, _, stored) = taken_over(vec![whole(Owner::User)]);
+        assert_eq!(stored, [TREE]);
+        assert_eq!(table.lease_of(TREE).map(|lease| lease.owner.clone()), Some(Owner::User));
     }
 
     #[test]

@@ -147,14 +147,32 @@ pub enum Command {
         name: String,
         /// A socket to which the engine comes; see [`Terms`](super::exec::Terms).
         socket: PathBuf,
+        /// The process that starts it; put here from what is seen of who asks.
+        #[serde(default)]
+        process: Option<u32>,
     },
     /// Whose work lies uncommitted in files, and what others hold: what git may touch.
     GitFacts {
         /// As which agent; the person without. Of a process of an agent, its own agent is put here.
         #[serde(default)]
         agent: Option<AgentId>,
+        /// The process that asks and its ancestors; put here. In a guarded command it is not the
+        /// person who asks.
+        #[serde(default)]
+        processes: Vec<u32>,
         /// The files with uncommitted changes.
         files: Vec<FileQuestion>,
+    },
+    /// A step of an agent's git that may change the whole tree.
+    GitTree {
+        /// As which agent; as in [`Command::GitFacts`].
+        #[serde(default)]
+        agent: Option<AgentId>,
+        /// The process that asks and its ancestors; put here.
+        #[serde(default)]
+        processes: Vec<u32>,
+        /// The step.
+        request: git::ask::Request,
     },
     /// The agents of the bench.
     ListAgents,
@@ -224,6 +242,8 @@ pub enum Reply {
     },
     /// Whose work it is, file by file.
     GitFacts(git::Answer),
+    /// Whether a git that may change the whole tree goes on.
+    GitTree(git::ask::Word),
     /// Rows of agents.
     Agents(Vec<AgentInfo>),
     /// Rows of leases.

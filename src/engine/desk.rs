@@ -241,12 +241,6 @@ impl Desk {
         pass
     }
 
-    /// Whether anything was given to a process of this owner.
-    pub(super) fn has_let_somebody_pass(&self, owner: &Owner) -> bool {
-        let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
-        passes.iter().any(|(_, to)| to.session() == owner.session())
-    }
-
     /// Whether this was given to a process of this owner.
     pub(super) fn has_let_pass(&self, pass: &str, owner: &Owner) -> bool {
         let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -84,10 +84,25 @@ pub enum Effect {
     SpendImage(ImageName),
     /// Guard a command that somebody else starts.
     Exec {
+        /// Names the answer.
+        exec: u64,
         /// Whose it is.
         owner: Owner,
         /// Where its starter waits.
         socket: PathBuf,
+    },
+    /// Keep what these files hold, so that a crash could not undo it, then come back with
+    /// `TreeKept`.
+    KeepTree(Vec<WorkPath>),
+    /// Come back with `GitGone` when a process is gone.
+    AwaitGit(u32),
+    /// Look what has become of these files once nothing of `owner` is in flight there, then come
+    /// back with `TreeLooked`.
+    LookOverTree {
+        /// Whose git has run.
+        owner: Owner,
+        /// The files.
+        paths: Vec<WorkPath>,
     },
     /// Give an agent an order.
     Order {

@@ -12,7 +12,6 @@ use crate::history::record::Process;
 use crate::model::change::Image;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, CallId, OpId, SessionId};
-use crate::model::lease::Owner;
 use crate::model::path::{Hash, WorkPath};
 use crate::model::session::{BenchRow, SessionRow};
 use crate::model::transcript::Item;
@@ -171,10 +170,16 @@ pub enum Input {
     Branch(String),
     /// Sessions of a former engine whose processes are gone.
     Buried(Vec<SessionId>),
+    /// What a git may destroy is kept, with the permissions of the files, or cannot be: why.
+    TreeKept(Result<Vec<(WorkPath, Image)>, String>),
+    /// The git that has this number is gone.
+    GitGone(u32),
+    /// What has become of the files that a git might have changed.
+    TreeLooked(Vec<(WorkPath, Disk)>),
     /// A guarded command is over, or never began.
     ExecEnded {
-        /// Whose it was.
-        owner: Owner,
+        /// Which one.
+        exec: u64,
         /// Why it could not begin.
         result: Result<(), Failure>,
     },

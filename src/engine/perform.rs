@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::mpsc;
 
@@ -43,6 +43,8 @@ use crate::model::path::{Hash, WorkPath};
 use crate::model::time::{Mono, Wall};
 use crate::model::transcript::Level;
 
+mod git;
+
 /// Everything that effects need.
 pub(super) struct Performer {
     pub(super) publisher: Publisher,
@@ -56,6 +58,7 @@ pub(super) struct Performer {
     census: Arc<Mutex<Census>>,
     output: Arc<BuildOutput>,
     guards: Option<Arc<Guards>>,
+    desk: Weak<Desk>,
     watching: Option<Watching>,
     keeper: Arc<Keeper>,
     images: Arc<BeforeImages>,
@@ -102,6 +105,7 @@ impl Performer {
             census: Arc::default(),
             output,
             guards: None,
+            desk: Weak::new(),
             watching: None,
             keeper,
             images,
@@ -145,6 +149,7 @@ impl Performer {
             .inspect_err(|error| tracing::warn!(%error, "the tree is not watched"))
             .ok();
         self.guards = guards.map(Arc::new);
+        self.desk = Arc::downgrade(desk);
         Ok(())
     }
 
@@ -256,7 +261,10 @@ impl Performer {
                 });
             }
             Effect::SpendImage(name) => self.spent.push(name),
-            Effect::Exec { owner, socket } => self.exec(owner, socket),
+            Effect::Exec { exec, owner, socket } => self.exec(exec, owner, socket),
+            Effect::KeepTree(paths) => self.keep_tree(paths).await,
+            Effect::AwaitGit(process) => self.await_git(process),
+            Effect::LookOverTree { owner, paths } => self.look_over_tree(owner, paths),
             Effect::Order { agent, order } => self.order(agent, order),
             Effect::Resolve { op, raw, cwd } => {
                 let root = self.root.clone();
@@ -421,13 +429,13 @@ impl Performer {
     }
 
     /// Guards a command beside the loop, on a thread of its own: it may run for days.
-    fn exec(&self, owner: Owner, socket: PathBuf) {
+    fn exec(&self, exec: u64, owner: Owner, socket: PathBuf) {
         let Some(guards) = self.guards.clone() else { return };
         let inputs = self.inputs.clone();
         let thread = std::thread::Builder::new().name("exec".to_owned());
         let begun = thread.spawn(move || {
-            let result = exec::attend(&guards, owner.clone(), &socket);
-            answer(&inputs, Some(Input::ExecEnded { owner, result }));
+            let result = exec::attend(&guards, owner, &socket);
+            answer(&inputs, Some(Input::ExecEnded { exec, result }));
         });
         if let Err(error) = begun {
             // Its starter waits in vain and says so.

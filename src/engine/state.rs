@@ -12,11 +12,13 @@ use super::fold::{Change, Fold};
 use super::input::{Asker, Input, Taken, Ticket};
 use super::update::asks::OpenAsk;
 use super::update::revisions::Revising;
+use super::update::tree::Tree;
 use super::update::writes::Op;
 use crate::arbiter::Was;
 use crate::config::settings::Settings;
 use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentInfo, AgentSpec, QueuedPrompt};
+use crate::model::change::Image;
 use crate::model::failure::Failure;
 use crate::model::id::{AgentId, AskId, CallId, ChangeId, IdSource, OpId, RequestId, SessionId};
 use crate::model::lease::{LeaseInfo, Owner};
@@ -43,6 +45,9 @@ pub struct Setup {
     pub appendix: Option<String>,
     /// How long a write may wait inside a tool call, in milliseconds.
     pub wait_ms: u64,
+    /// How long the person has to say whether an agent's git may change the whole tree, in
+    /// milliseconds.
+    pub git_ask_ms: u64,
     /// The search path of agents; `None`: as it is.
     pub path: Option<String>,
     /// Why there is no guard here, if there is none.
@@ -120,6 +125,8 @@ pub(super) struct Doing {
     pub(super) tool: String,
     /// What was there at the last look over the tree.
     pub(super) was: Was,
+    /// What was kept of the file before a git that has the tree began.
+    pub(super) kept: Option<Image>,
     /// What was kept of the file at the moment of the change, which counts more than all else.
     pub(super) taken: Option<Taken>,
     /// Whether a change was told meanwhile.
@@ -135,12 +142,21 @@ impl Default for Doing {
         Self {
             tool: String::new(),
             was: Was::Unknown,
+            kept: None,
             taken: None,
             told: false,
             reverts: Vec::new(),
             by_process: false,
         }
     }
+}
+
+/// A guarded command beside the agents.
+#[derive(Debug)]
+pub(super) struct Exec {
+    pub(super) owner: Owner,
+    /// Who started it, if that was seen.
+    pub(super) process: Option<u32>,
 }
 
 /// Time and effects of one step.
@@ -198,8 +214,11 @@ pub struct State {
     pub(super) blind: bool,
     /// Benches that are being resumed, by who asked.
     pub(super) gathering: HashMap<Asker, Gathering>,
-    /// How many guarded commands of each owner run beside the agents.
-    pub(super) execs: HashMap<Owner, usize>,
+    /// Guarded commands that run beside the agents.
+    pub(super) execs: BTreeMap<u64, Exec>,
+    pub(super) last_exec: u64,
+    /// The git that has the whole tree, or is about to get it.
+    pub(super) tree: Option<Tree>,
     /// Plans that are being carried out, by who asked.
     pub(super) revising: HashMap<Asker, Revising>,
     /// Why the history cannot be written now.
@@ -243,7 +262,9 @@ impl State {
             closing: false,
             blind: false,
             gathering: HashMap::new(),
-            execs: HashMap::new(),
+            execs: BTreeMap::new(),
+            last_exec: 0,
+            tree: None,
             revising: HashMap::new(),
             trouble: None,
             epoch: now,
@@ -268,7 +289,8 @@ impl State {
     /// Asks to be woken at the earliest time at which something is due.
     fn arm(&mut self, step: &mut Step) {
         let lives = self.agents.values().filter_map(|agent| agent.wake);
-        let due = lives.chain(self.desk.read(crate::arbiter::Table::next_wake)).min();
+        let asks = self.asks.values().filter_map(OpenAsk::until);
+        let due = lives.chain(asks).chain(self.desk.read(crate::arbiter::Table::next_wake)).min();
         if due != self.wake_at {
             self.wake_at = due;
             if let Some(at) = due {

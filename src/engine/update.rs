@@ -13,6 +13,7 @@ pub(super) mod revisions;
 mod sessions;
 pub(super) mod shell;
 mod tools;
+pub(super) mod tree;
 pub(super) mod writes;
 
 use super::effect::Effect;
@@ -66,7 +67,10 @@ impl State {
                 }
             }
             Input::LinesLost { path, lost } => self.lines_lost(step, &path, &lost),
-            Input::ExecEnded { owner, result } => self.exec_ended(step, owner, result),
+            Input::TreeKept(result) => self.tree_kept(step, result),
+            Input::GitGone(process) => self.git_gone(step, process),
+            Input::TreeLooked(found) => self.tree_looked(step, found),
+            Input::ExecEnded { exec, result } => self.exec_ended(step, exec, result),
             Input::Seen { path, disk, before } => self.seen_changed(step, path, disk, before),
             // What they led to is done already.
             Input::Decided => {}
@@ -77,6 +81,7 @@ impl State {
     fn tick(&mut self, step: &mut Step) {
         self.wake_at = None;
         self.decide(step, arbiter::Input::Tick);
+        self.end_unanswered(step);
         let now = step.now.mono;
         let due =
             self.agents.iter_mut().filter(|(_, agent)| agent.wake.is_some_and(|at| at <= now));

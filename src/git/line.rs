@@ -238,6 +238,11 @@ impl Line {
         Self { globals, verb: String::new(), deed: Deed::Reads }
     }
 
+    /// Whether it may remove what git ignores, or nobody knows that it does not.
+    pub fn reaches_ignored(&self) -> bool {
+        matches!(self.deed, Deed::NeedsPerson(IGNORED) | Deed::Unknown)
+    }
+
     /// The command in short, for people: `git` and the verb.
     pub fn name(&self) -> String {
         let shown: String = self.verb.chars().take(40).collect();

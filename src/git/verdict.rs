@@ -1,9 +1,10 @@
 //! May it? The rules, one for each kind of deed.
 
+use super::ask::Stake;
 use super::deed::{Commits, Content, Deed, Reach, Stages, Way};
 use super::facts::{Asker, Dirty, Known, Party, Scene, Tree};
 use super::line::Line;
-use super::words::{dirty, item, lease, told};
+use super::words::{brief, dirty, item, lease, leased, stake, told};
 
 /// What becomes of a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +18,21 @@ pub enum Decision {
         /// What the agent is told about those that were left out.
         left_out: Option<String>,
     },
+    /// It runs only with the person's word.
+    Ask(Question),
     /// It does not run, and nothing is touched.
     Refuse(String),
+}
+
+/// What the person is to be asked about a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Why it is asked.
+    pub why: String,
+    /// What is at stake, as far as it has an owner.
+    pub stakes: Vec<Stake>,
+    /// What the agent is told where the person cannot be asked.
+    pub refusal: String,
 }
 
 /// Where to turn when nothing else helps.
@@ -49,7 +63,7 @@ pub fn decide(line: &Line, scene: &Scene) -> Decision {
         Deed::Commits(commits) => commit(line, commits, scene),
         Deed::ChangesPaths(_) | Deed::WritesFile(_) => paths(line, scene),
         Deed::ChangesTree(reach) => tree(line, *reach, scene),
-        Deed::NeedsPerson(why) => needs_person(line, why),
+        Deed::NeedsPerson(why) => needs_person(line, why, scene),
         Deed::Unknown => tree(line, Reach::Everything, scene),
     }
 }
@@ -82,31 +96,39 @@ fn foreign(line: &Line) -> Decision {
     Decision::Refuse(told(&head, &[], &tail))
 }
 
-fn needs_person(line: &Line, why: &str) -> Decision {
+fn needs_person(line: &Line, why: &str, scene: &Scene) -> Decision {
     let head = format!(
         "NOT RUN (needs the person): `{}` removes what may be anybody's: {why}. Nothing was \
          touched.",
         line.name()
     );
     let tail = format!("Now, best first: 1) go on without it; 2) {PERSON}.\n{NO_WAY_ROUND}");
-    Decision::Refuse(told(&head, &[], &tail))
+    let refusal = told(&head, &[], &tail);
+    let why = format!("it removes what may be anybody's: {why}");
+    Decision::Ask(Question { why, stakes: at_stake(Reach::Everything, scene), refusal })
 }
 
-/// A verb that may change any file.
-fn tree(line: &Line, reach: Reach, scene: &Scene) -> Decision {
+/// What a command that reaches so far may destroy of others.
+fn at_stake(reach: Reach, scene: &Scene) -> Vec<Stake> {
     // What nobody is known to have changed is what the merge or the like itself has made of it.
     let reached = |file: &&Dirty| match reach {
         Reach::Everything => true,
         Reach::Untracked => !file.tracked,
         Reach::Begun => !file.known.others.is_empty() || file.known.leased.is_some(),
     };
-    let mut items: Vec<String> =
-        scene.dirty.iter().filter(reached).filter(|file| file.is_at_stake()).map(dirty).collect();
+    let files = scene.dirty.iter().filter(reached).filter(|file| file.is_at_stake());
+    let mut stakes: Vec<Stake> = files.map(stake).collect();
     let listed = |path: &str| {
         scene.dirty.iter().any(|file| file.is_at_stake() && file.path == path.as_bytes())
     };
-    items.extend(scene.leases.iter().filter(|held| !listed(&held.path)).map(lease));
-    if items.is_empty() {
+    stakes.extend(scene.leases.iter().filter(|held| !listed(&held.path)).map(leased));
+    stakes
+}
+
+/// A verb that may change any file.
+fn tree(line: &Line, reach: Reach, scene: &Scene) -> Decision {
+    let stakes = at_stake(reach, scene);
+    if stakes.is_empty() {
         return Decision::Run;
     }
     let what = if line.deed == Deed::Unknown {
@@ -129,7 +151,9 @@ fn tree(line: &Line, reach: Reach, scene: &Scene) -> Decision {
         "Now, best first: 1) {hint}; 2) ask these owners with send_message to commit, then try \
          again; 3) {PERSON}.\n{NO_WAY_ROUND}"
     );
-    Decision::Refuse(told(&head, &items, &tail))
+    let items: Vec<String> = stakes.iter().map(brief).collect();
+    let why = format!("it {what}, and others have uncommitted work in this tree");
+    Decision::Ask(Question { why, stakes, refusal: told(&head, &items, &tail) })
 }
 
 /// A verb that changes the files that it names: all of them or none.
@@ -324,14 +348,21 @@ mod tests {
                 let rest = left_out.map_or("", |_| " (others left out)");
                 format!("only {}{rest}", paths.join(" "))
             }
-            Decision::Refuse(text) => {
-                assert!(text.chars().count() <= 700, "{text}");
-                assert!(text.contains("Now, best first: 1)"), "{text}");
-                assert!(text.contains("the person"), "{text}");
-                let why = text.strip_prefix("NOT RUN (").and_then(|rest| rest.split_once(')'));
-                format!("no: {}", why.unwrap().0)
+            Decision::Ask(Question { why, stakes, refusal }) => {
+                let names: Vec<&str> = stakes.iter().map(|stake| stake.what.as_str()).collect();
+                assert!(!why.is_empty());
+                format!("ask: {} {}", reason(&refusal), names.join(" ")).trim_end().to_owned()
             }
+            Decision::Refuse(text) => format!("no: {}", reason(&text)),
         }
+    }
+
+    /// The word for why an agent is told no.
+    fn reason(text: &str) -> &str {
+        assert!(text.chars().count() <= 700, "{text}");
+        assert!(text.contains("Now, best first: 1)"), "{text}");
+        assert!(text.contains("the person"), "{text}");
+        text.strip_prefix("NOT RUN (").and_then(|rest| rest.split_once(')')).unwrap().0
     }
 
     #[track_caller]
@@ -347,15 +378,17 @@ mod tests {
             for row in
                 ["a m green", "a m me+green", "a m green+me", "a m me?", "a m ?", "n u green"]
             {
-                check(words, &["b m me", row], "no: others' work");
+                let path = row.split(' ').next().unwrap();
+                check(words, &["b m me", row], &format!("ask: others' work {path}"));
             }
-            check(words, &["a m me!green"], "no: others' work");
+            check(words, &["a m me!green"], "ask: others' work a");
         }
         check("clean -fd", &["a m green"], "run");
-        check("clean -fd", &["n u green"], "no: others' work");
+        check("clean -fd", &["n u green", "a m green"], "ask: others' work n");
         check("merge --abort", &["a sm ?", "b sm me?"], "run");
-        check("merge --abort", &["a sm ?", "b - green"], "no: others' work");
-        check("stash drop", &[], "no: needs the person");
+        check("merge --abort", &["a sm ?", "b - green"], "ask: others' work b");
+        check("stash drop", &[], "ask: needs the person");
+        check("clean -fdx", &["n u green", "b m me"], "ask: needs the person n");
         check("status", &["a m green"], "run");
         check("fetch", &["a m green"], "run");
     }
@@ -371,7 +404,7 @@ mod tests {
         let mut held = scene(&[]);
         held.leases.push(OthersLease { path: "src/".to_owned(), owner: "green".to_owned() });
         assert_eq!(short(decide(&line("rm x"), &held)), "no: others' work");
-        assert_eq!(short(decide(&line("switch x"), &held)), "no: others' work");
+        assert_eq!(short(decide(&line("switch x"), &held)), "ask: others' work src/");
         assert_eq!(short(decide(&line("commit -am x"), &held)), "only ");
     }
 
@@ -437,19 +470,24 @@ mod tests {
         let rows: Vec<String> =
             (0..80).map(|n| format!("some/long/folder/of/a/project/file-{n}.rs m green")).collect();
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-        let Decision::Refuse(text) = decide(&line("stash"), &scene(&rows)) else { panic!() };
+        let asked = |words: &str, rows: &[&str]| {
+            let decision = decide(&line(words), &scene(rows));
+            let Decision::Ask(question) = decision else { panic!("{decision:?}") };
+            question
+        };
+        let Question { refusal: text, stakes, .. } = asked("stash", &rows);
+        assert_eq!(stakes.len(), rows.len(), "the person is shown all of them");
         assert!((500..=700).contains(&text.chars().count()), "{text}");
         assert!(text.contains(" more."), "{text}");
-        let few = decide(&line("reset --hard"), &scene(&["a.rs m green", "b.rs m ?", "c m me"]));
+        let few = asked("reset --hard", &["a.rs m green", "b.rs m ?", "c m me"]);
         let expected = "NOT RUN (others' work): `git reset` may change any file, and others have \
             uncommitted work in this tree. Nothing was touched. At stake: a.rs (green), b.rs (not \
             known whose).\nNow, best first: 1) undo your own files by name: `git checkout -- \
             FILE`; 2) ask these owners with send_message to commit, then try again; 3) ask the \
             person, who can run it.\nAnother git, a copy or a script is no way round: others lose \
             work.";
-        assert_eq!(few, Decision::Refuse(expected.to_owned()));
-        let odd = decide(&line("stash"), &scene(&["a\u{1b}[2J\nb m green"]));
-        let Decision::Refuse(text) = odd else { panic!() };
+        assert_eq!(few.refusal, expected);
+        let text = asked("stash", &["a\u{1b}[2J\nb m green"]).refusal;
         assert!(text.contains("a?[2J?b (green)"), "{text}");
         let long = "x".repeat(3000);
         let text = not_asked(&line(&long), &long);

@@ -1,5 +1,6 @@
 //! What an agent is told: what happened; whose files are at stake; what to do now.
 
+use super::ask::Stake;
 use super::facts::{Dirty, Known, OthersLease, Party};
 
 /// Letters that an agent is told at most.
@@ -16,6 +17,27 @@ const NOT_ALL_OWN: &str = "yours, but not known whose else";
 
 /// A file and who has work in it, for people.
 pub(super) fn item(path: &[u8], known: &Known) -> String {
+    format!("{} ({})", shown(&String::from_utf8_lossy(path)), whose(known).join(", "))
+}
+
+/// A file of the tree that is at stake, in full.
+pub(super) fn stake(file: &Dirty) -> Stake {
+    let what = String::from_utf8_lossy(&file.path).into_owned();
+    Stake { what, whose: whose(&file.known) }
+}
+
+/// A lease that is at stake.
+pub(super) fn leased(lease: &OthersLease) -> Stake {
+    Stake { what: lease.path.clone(), whose: vec![format!("held by {}", lease.owner)] }
+}
+
+/// Whether this is said of a file of which it is not known whose it is.
+pub(super) fn is_nobody(name: &str) -> bool {
+    name == NOBODY || name == NOT_ALL_OWN
+}
+
+/// Who has work in a file.
+fn whose(known: &Known) -> Vec<String> {
     let mut names: Vec<&str> = known.others.iter().map(String::as_str).collect();
     if let Some(Party::Other(last)) = &known.last
         && !names.contains(&last.as_str())
@@ -30,7 +52,7 @@ pub(super) fn item(path: &[u8], known: &Known) -> String {
     if names.is_empty() {
         names.push(if known.last == Some(Party::Own) { NOT_ALL_OWN } else { NOBODY });
     }
-    format!("{} ({})", shown(&String::from_utf8_lossy(path)), names.join(", "))
+    names.into_iter().map(str::to_owned).collect()
 }
 
 /// A file of the tree, for people.
@@ -41,6 +63,11 @@ pub(super) fn dirty(file: &Dirty) -> String {
 /// A lease, for people.
 pub(super) fn lease(lease: &OthersLease) -> String {
     format!("{} (held by {})", shown(&lease.path), lease.owner)
+}
+
+/// A stake, as short as an agent is told it.
+pub(super) fn brief(stake: &Stake) -> String {
+    format!("{} ({})", shown(&stake.what), stake.whose.join(", "))
 }
 
 /// A path without control characters, its end if it is long.

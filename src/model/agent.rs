@@ -85,6 +85,9 @@ pub struct AgentSpec {
     /// Whether it is put behind the kernel's guard.
     #[serde(skip_serializing_if = "GuardWish::is_auto")]
     pub guard: GuardWish,
+    /// Whether nobody is there who could answer it: what needs the person is refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unattended: bool,
 }
 
 /// How an agent fares. Each has a mark by shape on the screen.

@@ -205,6 +205,7 @@ impl Dialog {
             | Reply::Tool(_)
             | Reply::Exec { .. }
             | Reply::GitFacts(_)
+            | Reply::GitTree(_)
             | Reply::Agents(_)
             | Reply::Locks(_)
             | Reply::Asks(_)

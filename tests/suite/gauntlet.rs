@@ -36,6 +36,9 @@ pub(crate) enum Harm {
     Moves,
     /// It adds to the text.
     Keeps,
+    /// It is git, and may destroy what is not committed, whoever has seen it: that needs the person's
+    /// word.
+    Asks,
 }
 
 /// One way, as a script for `bash`. `$F` is the file, `$ABS` its full path, `$OUT` a folder
@@ -82,6 +85,10 @@ impl Way {
 
     pub(crate) const fn rewrites(self) -> Self {
         Self { harm: Harm::Rewrites, ..self }
+    }
+
+    pub(crate) const fn asks(self) -> Self {
+        Self { harm: Harm::Asks, ..self }
     }
 
     pub(crate) const fn moves(self) -> Self {
@@ -162,7 +169,7 @@ fn judge(on: &Field, off: &Field, way: &Way, number: usize) -> Row {
         return row;
     }
     row.bare = if bare.kept { "changed" } else { "lost" };
-    if way.harm == Harm::Destroys && bare.kept {
+    if matches!(way.harm, Harm::Destroys | Harm::Asks) && bare.kept {
         row.wrong.push("it does not lose anything where nothing is guarded".to_owned());
     }
     let mut check = |situation: Situation, expected: &'static str, is: &dyn Fn(&Left) -> bool| {
@@ -193,6 +200,12 @@ fn judge(on: &Field, off: &Field, way: &Way, number: usize) -> Row {
             check(Situation::Pinned, "refused (pinned)", &refused("pinned"));
             check(Situation::Seen, "allowed because seen", &done);
         }
+        Harm::Asks => {
+            let refused = |left: &Left| code_of(&left.told).is_some() && left.kept && !left.changed;
+            for situation in [Situation::Unread, Situation::Pinned, Situation::Seen] {
+                check(situation, "refused as a whole", &refused);
+            }
+        }
         Harm::Keeps => {
             check(Situation::Unread, "both kept", &|left| done(left) && left.kept);
             check(Situation::Pinned, "refused (pinned)", &refused("pinned"));
@@ -204,7 +217,9 @@ fn judge(on: &Field, off: &Field, way: &Way, number: usize) -> Row {
 
 /// The first refusal in what a command was told.
 fn code_of(told: &str) -> Option<&str> {
-    told.split("NOT WRITTEN (").nth(1)?.split(')').next()
+    let refusals = ["NOT WRITTEN (", "NOT RUN ("];
+    let first = refusals.iter().filter_map(|refusal| told.split_once(refusal)).next()?;
+    first.1.split(')').next()
 }
 
 /// One row of the table.

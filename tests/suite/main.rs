@@ -28,6 +28,7 @@ mod faults;
 mod full_disk;
 mod gauntlet;
 mod git;
+mod git_tree;
 mod journal;
 mod model_api;
 mod no_lost_updates;

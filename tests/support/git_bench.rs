@@ -11,11 +11,11 @@ use std::thread;
 
 use benchdog::config::folders::Folders;
 use benchdog::config::shim;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::PATIENCE;
 use super::bench_process::{Bench, PROGRAM, Ran, Running};
-use super::engine::{serve_with, spawn};
+use super::engine::{serve_with, wait_until};
 use super::workspace::Workspace;
 
 /// A bench over a repository.
@@ -43,6 +43,11 @@ pub(crate) fn shim_path(bench: &Bench) -> OsString {
 impl GitBench {
     /// With these files in one commit, and an engine.
     pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        Self::set(files, &[])
+    }
+
+    /// The same with other settings.
+    pub(crate) fn set(files: &[(&str, &str)], flags: &[&str]) -> Self {
         let bench = Bench::in_workspace(Workspace::with(files).git());
         let path = shim_path(&bench).into_string().unwrap();
         let mut environment = vec![("PATH", path.as_str())];
@@ -52,12 +57,21 @@ impl GitBench {
         for name in ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"] {
             environment.push((name, "test@localhost"));
         }
-        let engine = serve_with(&bench, &[], &environment);
+        let engine = serve_with(&bench, flags, &environment);
         Self { bench, engine: Some(engine) }
     }
 
-    /// Starts an agent and gives its shell.
+    /// Starts an agent and gives its shell. The person is never asked for it.
     pub(crate) fn shell(&self, name: &str) -> Shell {
+        self.shell_in("dontAsk", name)
+    }
+
+    /// Starts an agent for which the person is asked, and gives its shell.
+    pub(crate) fn asking_shell(&self, name: &str) -> Shell {
+        self.shell_in("bypassPermissions", name)
+    }
+
+    fn shell_in(&self, mode: &str, name: &str) -> Shell {
         let folder = self.bench.at_home(&format!("{name}.shell"));
         fs::create_dir(&folder).unwrap();
         for pipe in ["orders", "ends"] {
@@ -71,7 +85,11 @@ impl GitBench {
         );
         let step = format!("[[turn]]\nstep = [{{ bash = '{line}', ask = false }}]\n");
         let script = self.bench.script(name, &step);
-        spawn(&self.bench, name, &script, "go");
+        let spawn = ["spawn", name, "--script", script.to_str().unwrap(), "--prompt", "go"];
+        self.bench.json(
+            &[&spawn[..], &["--permission-mode", mode, "--allowed-tools", "Bash", "--json"]]
+                .concat(),
+        );
         let (to, opened) = mpsc::channel();
         let pipes = folder.clone();
         thread::spawn(move || {
@@ -123,6 +141,22 @@ impl GitBench {
         let index = fs::read(self.bench.workspace.at(".git/index")).unwrap();
         picture.insert(".git/index".to_owned(), format!("{index:?}"));
         picture
+    }
+
+    /// The ask of an agent's git, once it is there.
+    pub(crate) fn wait_ask(&self, name: &str) -> Value {
+        wait_until(&format!("an ask of {name}"), || {
+            let asks = self.bench.json(&["answer", "--json"]);
+            let asks = asks.as_array().unwrap().clone();
+            asks.into_iter().find(|ask| ask["tool"] == "git")
+        })
+    }
+
+    /// Answers the one ask that waits.
+    pub(crate) fn answer(&self, name: &str, words: &[&str]) {
+        self.wait_ask(name);
+        let done = self.bench.run(&[&["answer", name], words].concat());
+        assert_eq!(done.code, Some(0), "{done:#?}");
     }
 
     /// The files of a commit, and its subject first.

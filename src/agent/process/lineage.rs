@@ -24,10 +24,9 @@ pub struct Ancestor {
 /// Where a process comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lineage {
-    /// From the person.
-    Person,
-    /// From an agent: its number and those of its ancestors, nearest first. Nothing is known of a
-    /// process that has ended already.
+    /// From the person: its number and those of its ancestors, nearest first.
+    Person(Vec<u32>),
+    /// From an agent: the same. Nothing is known of a process that has ended already.
     Agent(Vec<u32>),
 }
 
@@ -41,10 +40,11 @@ fn judge(line: &[Ancestor], me: u32, my_run: Option<&OsStr>) -> Lineage {
     // What we carry ourselves says nothing: then somebody works on a bench from inside another.
     let marked =
         line.iter().any(|ancestor| ancestor.run.is_some() && ancestor.run.as_deref() != my_run);
+    let processes = line.iter().map(|ancestor| ancestor.pid).collect();
     if below_us || marked || line.is_empty() {
-        return Lineage::Agent(line.iter().map(|ancestor| ancestor.pid).collect());
+        return Lineage::Agent(processes);
     }
-    Lineage::Person
+    Lineage::Person(processes)
 }
 
 #[cfg(test)]
@@ -61,13 +61,14 @@ mod tests {
     #[test]
     fn descent_and_a_strange_mark_give_an_agent_away() {
         let agent = |pids: &[u32]| Lineage::Agent(pids.to_vec());
+        let person = |pids: &[u32]| Lineage::Person(pids.to_vec());
         for (of, my_run, expected) in [
-            (&[(30, ""), (20, ""), (1, "")][..], "", Lineage::Person),
-            (&[(10, ""), (20, "")], "", Lineage::Person),
+            (&[(30, ""), (20, ""), (1, "")][..], "", person(&[30, 20, 1])),
+            (&[(10, ""), (20, "")], "", person(&[10, 20])),
             (&[(30, ""), (10, ""), (1, "")], "", agent(&[30, 10, 1])),
             (&[(30, "a"), (1, "")], "", agent(&[30, 1])),
             (&[(30, ""), (29, "a")], "", agent(&[30, 29])),
-            (&[(30, "a"), (29, "a")], "a", Lineage::Person),
+            (&[(30, "a"), (29, "a")], "a", person(&[30, 29])),
             (&[(30, "b"), (29, "a")], "a", agent(&[30, 29])),
             (&[], "", agent(&[])),
         ] {
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn we_are_no_agent_and_what_we_start_is_one() {
-        assert_eq!(lineage(std::process::id()), Lineage::Person);
+        assert!(matches!(lineage(std::process::id()), Lineage::Person(_)));
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let found = lineage(child.id());
         drop(child.stdin.take());

@@ -159,6 +159,10 @@ fn run(script: &str) -> (Vec<(OpId, String)>, Vec<Effect>) {
                 let op = world.reserve(&who, patterns, for_ms, 30_000);
                 names.push((op, words[0].into()));
             }
+            ["takes", "the", "tree"] => {
+                let op = world.take_tree(&who, 10_000);
+                names.push((op, words[0].into()));
+            }
             ["asks"] => world.ask(last.unwrap()),
             ["is", "allowed"] => world.answer(last.unwrap()),
             ["is", "denied"] => world.withdraw(last.unwrap()),

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::arbiter::input::{
-    Deed, Disk, Edit, Effect, Hand, Input, Lease, Mark, Observation, Proposal, Seen, Touch, Was,
-    Wish, WriteEnd,
+    Deed, Disk, Edit, Effect, Hand, Input, Lease, Mark, Observation, Proposal, Seen, TREE, Touch,
+    Was, Wish, WriteEnd,
 };
 use crate::arbiter::pins::Pattern;
 use crate::arbiter::restore::{LeaseRow, Rows, WriterRow, goes_on};
@@ -339,17 +339,25 @@ impl World {
         for_ms: Option<u64>,
         wait_ms: u64,
     ) -> OpId {
-        let op = self.new_op();
-        let call = Call {
-            owner: owner.clone(),
-            path: patterns.first().cloned().unwrap_or_default(),
-            action: Action::Set,
-            stage: Stage::Waiting,
-            hand: Hand::Owner,
-        };
-        self.calls.insert(op, call);
+        let op = self.several(owner, patterns.first().cloned().unwrap_or_default());
         let (owner, reason) = (owner.clone(), "a big change".to_owned());
         self.tell(Input::Reserve { op, owner, patterns, for_ms, reason, wait_ms });
+        op
+    }
+
+    /// The person lets an owner have the whole tree.
+    pub(super) fn take_tree(&mut self, owner: &Owner, wait_ms: u64) -> OpId {
+        let op = self.several(owner, TREE.to_owned());
+        let (owner, reason) = (owner.clone(), "git stash".to_owned());
+        self.tell(Input::TakeTree { op, owner, reason, wait_ms });
+        op
+    }
+
+    /// A call for several files.
+    fn several(&mut self, owner: &Owner, path: String) -> OpId {
+        let op = self.new_op();
+        let (action, stage, hand) = (Action::Set, Stage::Waiting, Hand::Owner);
+        self.calls.insert(op, Call { owner: owner.clone(), path, action, stage, hand });
         op
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ const PATTERN_VARIABLES: [&str; 4] =
     ["GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"];
 
 /// The real git of this process's search path.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Git {
     program: PathBuf,
     /// The folder through which we were called, if it is on the search path.
@@ -94,6 +94,17 @@ impl Git {
         let error = self.command().args(words).exec();
         fail(&cannot_run(&self.program, &error));
         NOT_FOUND
+    }
+
+    /// Starts the real git, with our input and output.
+    pub(super) fn start(&self, words: &[OsString]) -> Result<Child, Failure> {
+        let started = self.command().args(words).spawn();
+        started.map_err(|error| cannot_run(&self.program, &error))
+    }
+
+    /// Waits for the end of what was started; gives its exit code.
+    pub(super) fn wait(&self, child: &mut Child) -> Result<u8, Failure> {
+        child.wait().map(code).map_err(|error| cannot_run(&self.program, &error))
     }
 
     /// Runs `command` to its end, with our input and output; gives its exit code. As long as

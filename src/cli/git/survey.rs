@@ -12,6 +12,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
+mod keep;
+
 use super::real::Git;
 use crate::cli::args::Common;
 use crate::cli::setup::Place;

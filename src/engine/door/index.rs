@@ -1,5 +1,6 @@
 //! git at the index: the one place where its deed is known before it has touched anything.
 
+use crate::arbiter::TREE;
 use crate::engine::desk::Desk;
 use crate::git::{Passage, at_the_door};
 use crate::guard::request::{Op, Open, Request, command_line};
@@ -36,12 +37,27 @@ pub(super) fn at_index(
         return Entry::Free;
     }
     if !has_asked(request.thread, desk, owner)
-        && let Passage::Refuse(text) = at_the_door(&command_line(request.thread))
+        && let Some(refusal) = not_asked(request.thread, path)
     {
-        let (code, path) = (RefusalCode::TreeBusy, Some(path.clone()));
-        return Entry::Refused(Refusal { code, path, holder: None, text });
+        return Entry::Refused(refusal);
     }
-    if request.target.found.is_some() { Entry::Taken } else { Entry::Free }
+    let taken = request.target.found.is_some() || is_of_another_git(desk, owner);
+    if taken { Entry::Taken } else { Entry::Free }
+}
+
+/// The refusal of a git that may touch work of others and has not asked.
+pub(super) fn not_asked(thread: u32, path: &WorkPath) -> Option<Refusal> {
+    let Passage::Refuse(text) = at_the_door(&command_line(thread)) else { return None };
+    let (code, path) = (RefusalCode::TreeBusy, Some(path.clone()));
+    Some(Refusal { code, path, holder: None, text })
+}
+
+/// Whether the whole tree is that of a git of another session: nobody commits in the middle of it.
+fn is_of_another_git(desk: &Desk, owner: &Owner) -> bool {
+    desk.read(|table| {
+        let holder = table.lease_of(TREE).and_then(|lease| lease.owner.session());
+        holder.is_some_and(|holder| owner.session() != Some(holder))
+    })
 }
 
 /// Whether a call gives the index back.

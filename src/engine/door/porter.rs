@@ -157,9 +157,13 @@ impl Porter {
         if marks.is_empty() {
             return Ok(Verdict::Passes);
         }
+        let standing = self.standing(request, &marks);
+        if let Standing::Refused(refusal) = standing {
+            return Ok(Verdict::Refused(refusal));
+        }
         let op = self.desk.next_touch();
         let owner = self.owner.clone();
-        let safe = self.has_asked(request, &marks);
+        let safe = matches!(standing, Standing::Asked);
         let named = String::from_utf8_lossy(&request.target.path);
         let path = marks.iter().map(|mark| &mark.path).find(|path| path.as_str() == named).cloned();
         let touch = Touch { op, owner, itself, safe, marks, wait_ms };
@@ -172,21 +176,29 @@ impl Porter {
         }
     }
 
-    /// Whether it is a git that has asked whose work it would touch. What is not uncommitted work of
-    /// somebody is in the repository.
-    fn has_asked(&self, request: &Request, marks: &[Mark]) -> bool {
-        let destroys = |mark: &Mark| !matches!(mark.deed, Deed::Appear | Deed::Alter);
-        marks.iter().any(destroys)
-            && self.desk.has_let_somebody_pass(&self.owner)
-            && is_git(request.thread)
-            && index::has_asked(request.thread, &self.desk, &self.owner)
+    /// Whether it is a git, and one that has asked whose work it would touch. What is not uncommitted
+    /// work of somebody is in the repository. One that has not asked, and may change anything, does
+    /// not even begin: it would stop half way.
+    fn standing(&self, request: &Request, marks: &[Mark]) -> Standing {
+        let destroys = |mark: &&Mark| !matches!(mark.deed, Deed::Appear | Deed::Alter);
+        let Some(mark) = marks.iter().find(destroys) else { return Standing::Any };
+        if !is_git(request.thread) {
+            return Standing::Any;
+        }
+        if index::has_asked(request.thread, &self.desk, &self.owner) {
+            return Standing::Asked;
+        }
+        if self.owner == Owner::User {
+            return Standing::Any;
+        }
+        index::not_asked(request.thread, &mark.path).map_or(Standing::Any, Standing::Refused)
     }
 
-    /// What becomes of a git that wants to take the index. Only agents have one that asks first; for
-    /// the person and for scripts each file is asked about.
+    /// What becomes of a git that wants to take the index. That of the person is asked about file by
+    /// file only.
     fn at_index(&self, request: &Request) -> Option<Verdict> {
         let path = WorkPath::parse(std::str::from_utf8(&request.target.path).ok()?)?;
-        let inner = inside_git(&path).filter(|_| self.itself.is_some())?;
+        let inner = inside_git(&path).filter(|_| self.owner != Owner::User)?;
         match index::at_index(request, &path, inner, &self.desk, &self.owner) {
             Entry::Free => None,
             Entry::Taken => Some(Verdict::Waits),
@@ -216,6 +228,16 @@ impl Porter {
     fn open(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Granted>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How a call stands with the rules for git.
+enum Standing {
+    /// They do not apply.
+    Any,
+    /// It is that of a git that has asked.
+    Asked,
+    /// It is that of a git that would have had to ask.
+    Refused(Refusal),
 }
 
 /// What the arbiter says to a call.

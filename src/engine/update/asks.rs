@@ -6,14 +6,18 @@ use super::writes::{Purpose, Yes};
 use crate::agent::{AskVerdict, Order};
 use crate::arbiter;
 use crate::arbiter::claim::Claim;
+use crate::engine::command::Reply;
 use crate::engine::effect::Effect;
 use crate::engine::event::Event;
+use crate::engine::input::Asker;
 use crate::engine::state::{State, Step};
+use crate::git::ask::{Wish, Word, withdrawn};
 use crate::history::record::Record;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, AskId, CallId, OpId, RequestId, SubId};
 use crate::model::lease::Owner;
 use crate::model::permission::{Ask, AskAnswer, AskKind, AskOutcome, DENIAL, Question, Suggestion};
+use crate::model::time::Mono;
 use crate::model::transcript::ToolStatus;
 use crate::supervisor::life;
 
@@ -21,9 +25,51 @@ use crate::supervisor::life;
 #[derive(Debug)]
 pub(in crate::engine) struct OpenAsk {
     pub(in crate::engine) ask: Ask,
-    request: RequestId,
+    behind: Behind,
     /// Whether a yes is being checked by the arbiter.
     answered: bool,
+}
+
+/// Who waits for the answer.
+#[derive(Debug)]
+pub(super) enum Behind {
+    /// The back end of the agent.
+    BackEnd(RequestId),
+    /// A git of the agent.
+    Git {
+        /// Who waits with it.
+        to: Asker,
+        /// What it wants.
+        wish: Wish,
+        /// When it is too late.
+        until: Mono,
+    },
+}
+
+impl OpenAsk {
+    /// The back end's name for the ask, if it is one of the back end.
+    fn request(&self) -> Option<&RequestId> {
+        match &self.behind {
+            Behind::BackEnd(request) => Some(request),
+            Behind::Git { .. } => None,
+        }
+    }
+
+    /// Whose git asks, who waits with it, and for what, if it is an ask of a git.
+    pub(super) fn behind_git(&self) -> Option<(AgentId, Asker, Wish)> {
+        match &self.behind {
+            Behind::BackEnd(_) => None,
+            Behind::Git { to, wish, .. } => Some((self.ask.agent, *to, wish.clone())),
+        }
+    }
+
+    /// When it is withdrawn, if it does not wait for ever.
+    pub(in crate::engine) fn until(&self) -> Option<Mono> {
+        match self.behind {
+            Behind::BackEnd(_) => None,
+            Behind::Git { until, .. } => Some(until),
+        }
+    }
 }
 
 /// What a back end wants to know.
@@ -62,16 +108,22 @@ impl State {
         if let Some(op) = self.op_of(id, ask.call.as_ref()) {
             self.decide(step, arbiter::Input::Asked { op });
         }
+        self.put_ask(step, ask, Behind::BackEnd(wanted.request));
+    }
+
+    /// Puts an ask before the person.
+    pub(super) fn put_ask(&mut self, step: &mut Step, ask: Ask, behind: Behind) {
+        let id = ask.agent;
         let Some(agent) = self.agents.get_mut(&id) else { return };
         let session = agent.session();
-        let changes = match &wanted.call {
+        let changes = match &ask.call {
             Some(call) => agent.fold.tool_status(call, ToolStatus::Asking),
             None => Vec::new(),
         };
         self.tell_changes(step, id, changes);
         step.store(Record::Asked { session, ask: Box::new(ask.clone()) });
         step.publish(Event::AskOpened { ask: Box::new(ask.clone()) });
-        let open = OpenAsk { ask, request: wanted.request, answered: false };
+        let open = OpenAsk { ask, behind, answered: false };
         self.asks.insert(open.ask.id, open);
         self.live(step, id, life::Event::AskOpened);
     }
@@ -96,7 +148,10 @@ impl State {
         let Some(open) = self.asks.get_mut(&id).filter(|open| !open.answered) else {
             return Err(Failure::new(FailureKind::Failed, "that question is closed already"));
         };
-        let (agent, request) = (open.ask.agent, open.request.clone());
+        let Some(request) = open.request().cloned() else {
+            return self.answer_git(step, id, answer);
+        };
+        let agent = open.ask.agent;
         match answer.clone() {
             AskAnswer::Deny { reason, interrupt } => {
                 let message = denial(&reason);
@@ -140,7 +195,8 @@ impl State {
         answer: AskAnswer,
     ) {
         let Some(open) = self.asks.get_mut(&id) else { return };
-        let (agent, request) = (open.ask.agent, open.request.clone());
+        let Some(request) = open.request().cloned() else { return };
+        let agent = open.ask.agent;
         let edited = changed.is_some();
         let input = changed.unwrap_or_else(|| open.ask.input.clone());
         let call = open.ask.call.clone();
@@ -262,7 +318,8 @@ impl State {
 
     /// The back end needs no answer any more.
     pub(super) fn withdrawn(&mut self, step: &mut Step, id: AgentId, request: &RequestId) {
-        let ask = self.asks.values().find(|open| open.ask.agent == id && open.request == *request);
+        let ask =
+            self.asks.values().find(|open| open.ask.agent == id && open.request() == Some(request));
         if let Some(ask) = ask.map(|open| open.ask.id) {
             self.withdraw_op(step, ask);
             return self.close_ask(step, ask, AskOutcome::Withdrawn, None);
@@ -289,6 +346,10 @@ impl State {
             .map(|open| open.ask.id)
             .collect();
         for ask in ids {
+            if let Some((_, to, wish)) = self.asks.get(&ask).and_then(OpenAsk::behind_git) {
+                let word = Word::No(withdrawn(&wish.name));
+                step.out.push(Effect::Reply { to, reply: Reply::GitTree(word) });
+            }
             self.close_ask(step, ask, AskOutcome::Withdrawn, None);
         }
     }

@@ -8,7 +8,7 @@ use crate::engine::command::{Command, Reply};
 use crate::engine::effect::{Effect, Query};
 use crate::engine::event::Event;
 use crate::engine::input::{Asker, Resume};
-use crate::engine::state::{State, Step};
+use crate::engine::state::{Exec, State, Step};
 use crate::model::agent::{GuardLevel, GuardWish};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::AgentId;
@@ -70,9 +70,13 @@ impl State {
             Command::CallTool { name, tool, input } => {
                 self.call_tool(step, from, &name, &tool, &input).map(|()| None)
             }
-            Command::Exec { name, socket } => self.exec(step, &name, socket),
-            Command::GitFacts { agent, files } => {
-                self.git_facts(agent, &files).map(|answer| Some(Reply::GitFacts(answer)))
+            Command::Exec { name, socket, process } => self.exec(step, &name, socket, process),
+            Command::GitFacts { agent, processes, files } => {
+                let answer = self.git_facts(agent, &processes, &files);
+                answer.map(|answer| Some(Reply::GitFacts(answer)))
+            }
+            Command::GitTree { agent, processes, request } => {
+                self.git_tree(step, from, agent, &processes, request)
             }
             Command::ListAgents => {
                 let rows = self.agents.values().map(|agent| agent.info.clone()).collect();
@@ -122,6 +126,7 @@ impl State {
         step: &mut Step,
         name: &str,
         socket: PathBuf,
+        process: Option<u32>,
     ) -> Result<Option<Reply>, Failure> {
         let wish = self.setup.settings.as_ref().map(|settings| settings.agent.guard);
         if !self.setup.arbitrate || wish == Some(GuardWish::Off) {
@@ -133,8 +138,10 @@ impl State {
                 .hint("with `agent.guard = \"off\"` the engine lets it run without"));
         }
         let owner = self.caller(step, name)?;
-        *self.execs.entry(owner.clone()).or_default() += 1;
-        step.out.push(Effect::Exec { owner, socket });
+        self.last_exec += 1;
+        let exec = self.last_exec;
+        self.execs.insert(exec, Exec { owner: owner.clone(), process });
+        step.out.push(Effect::Exec { exec, owner, socket });
         Ok(Some(Reply::Exec { guarded: Ok(()) }))
     }
 
@@ -142,20 +149,17 @@ impl State {
     pub(in crate::engine) fn exec_ended(
         &mut self,
         step: &mut Step,
-        owner: Owner,
+        exec: u64,
         result: Result<(), Failure>,
     ) {
         if let Err(failure) = result {
             step.publish(Event::Noticed { level: Level::Warn, text: failure.to_string() });
         }
-        let Some(running) = self.execs.get_mut(&owner) else { return };
-        *running -= 1;
-        if *running == 0 {
-            self.execs.remove(&owner);
-            // What an agent holds ends with its turn; nobody else has turns.
-            if self.agent_of(&owner).is_none() && owner != Owner::User {
-                self.decide(step, arbiter::Input::TurnEnded { owner });
-            }
+        let Some(Exec { owner, .. }) = self.execs.remove(&exec) else { return };
+        let last = !self.execs.values().any(|running| running.owner == owner);
+        // What an agent holds ends with its turn; nobody else has turns.
+        if last && self.agent_of(&owner).is_none() && owner != Owner::User {
+            self.decide(step, arbiter::Input::TurnEnded { owner });
         }
     }
 

@@ -253,7 +253,7 @@ impl State {
         let Some(found) = self.ops.get_mut(&op) else {
             return self.decide(step, arbiter::Input::Withdrawn { op });
         };
-        if !goes_on && !matches!(found.purpose, Purpose::Reserve { .. }) {
+        if !goes_on && !matches!(found.purpose, Purpose::Reserve { .. } | Purpose::Tree) {
             let text = "NOT WRITTEN (failed): the lock was lost before the write began. Nothing \
                         was changed. Try again."
                 .to_owned();
@@ -282,6 +282,7 @@ impl State {
                 }
             }
             Purpose::Reserve { .. } => self.reserved(step, op, note),
+            Purpose::Tree => self.tree_taken(step, op),
             Purpose::Read { .. } => {}
         }
     }
@@ -320,7 +321,7 @@ impl State {
         let Some(found) = self.ops.remove(&op) else { return };
         let path = found.path.as_ref().map_or(&*found.raw, |path| path.as_str()).to_owned();
         self.keep_proposal(step, &found, refusal.code);
-        if !matches!(found.purpose, Purpose::Reserve { .. }) {
+        if !matches!(found.purpose, Purpose::Reserve { .. } | Purpose::Tree) {
             self.note_refusal(step, &found.owner, &found.tool, Some(path), &refusal);
         }
         match found.purpose {
@@ -342,6 +343,7 @@ impl State {
                 self.tool_refused(step, to, &refusal);
             }
             Purpose::Revise { to, .. } => self.step_refused(step, to, &found.raw, &refusal),
+            Purpose::Tree => self.tree_refused(step, &refusal),
         }
     }
 
@@ -388,7 +390,8 @@ impl State {
         over: Option<Owner>,
     ) {
         self.versions.insert(path.clone(), after);
-        if let Some(victim) = &over {
+        let with_word = self.over_in_tree(&owner, &path);
+        if let Some(victim) = over.as_ref().filter(|_| with_word.is_none()) {
             let text = format!(
                 "{path} was changed by {} outside the arbiter while {} had it",
                 self.owner_name(&owner),
@@ -399,7 +402,7 @@ impl State {
         let saved = owner == Owner::External && before != arbiter::Was::Absent && after.is_some();
         let saved = saved.then(|| path.clone());
         let taken = self.doing.taken.as_ref().filter(|taken| taken.name.path == path);
-        let known = image(before, self.doing.was);
+        let known = self.doing.kept.or_else(|| image(before, self.doing.was));
         let was = match taken.map(|taken| taken.before) {
             Some(Before::Image(image)) => Some(image),
             Some(Before::Absent) => known.filter(|image| image.hash != Hash::UNSEEN),
@@ -408,6 +411,7 @@ impl State {
         };
         let is = taken.and_then(|taken| taken.after).filter(|is| Some(is.hash) == after);
         let serial = taken.map(|taken| taken.name.serial);
+        let over = with_word.or(over);
         let change = Change { over, serial, ..Change::of(path, owner, was, None) };
         let after = is.or_else(|| after.map(Image::from));
         self.store_change(step, Change { after, ..change });
@@ -467,6 +471,9 @@ impl State {
         if !self.doing.by_process {
             return self.doing.tool.clone();
         }
+        if let Some(line) = self.line_in_tree(owner) {
+            return line;
+        }
         let Some(agent) = self.agent_of(owner) else { return String::new() };
         let mut shells = self.shells.iter().filter(|((of, _), _)| *of == agent);
         let running = shells.next().map(|(_, shell)| &shell.command);
@@ -485,9 +492,13 @@ impl State {
     }
 
     /// Keeps a sentence for an agent's next step, and shows it to the person now.
-    fn tell(&mut self, step: &mut Step, owner: &Owner, text: String, shown: String) {
+    pub(super) fn tell(&mut self, step: &mut Step, owner: &Owner, text: String, shown: String) {
         let Some(id) = self.agent_of(owner) else { return };
         let Some(agent) = self.agents.get_mut(&id) else { return };
+        // A git that tries file by file is told once.
+        if agent.tells.contains(&text) {
+            return;
+        }
         let changes = agent.fold.notice(step.now.wall, Level::Info, shown);
         agent.tells.push(text);
         self.tell_changes(step, id, changes);

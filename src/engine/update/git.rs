@@ -12,17 +12,32 @@ use crate::model::lease::Owner;
 use crate::model::path::Hash;
 
 impl State {
-    /// What is known about these files, for an agent or the person.
+    /// Whose a git is: that of an agent, of a guarded command, or the person's.
+    pub(super) fn git_owner(
+        &self,
+        agent: Option<AgentId>,
+        processes: &[u32],
+    ) -> Result<Owner, Failure> {
+        if agent.is_some() {
+            return self.owner_of(agent);
+        }
+        // Of commands within commands, the innermost counts.
+        let of = |process: &u32| {
+            let mut execs = self.execs.values();
+            execs.find(|exec| exec.process == Some(*process)).map(|exec| exec.owner.clone())
+        };
+        Ok(processes.iter().find_map(of).unwrap_or(Owner::User))
+    }
+
+    /// What is known about these files, for an agent, a guarded command or the person.
     pub(in crate::engine) fn git_facts(
         &self,
         agent: Option<AgentId>,
+        processes: &[u32],
         files: &[FileQuestion],
     ) -> Result<Answer, Failure> {
-        let me = self.owner_of(agent)?;
-        let asker = match agent {
-            None => Asker::Person,
-            Some(_) => Asker::Agent,
-        };
+        let me = self.git_owner(agent, processes)?;
+        let asker = if me == Owner::User { Asker::Person } else { Asker::Agent };
         let pass = self.desk.let_pass(&me);
         Ok(self.desk.read(|table| {
             let leases = table.leases().filter(|(_, lease)| !same_session(&lease.owner, &me));
@@ -61,8 +76,22 @@ fn git_file(table: &Table, me: &Owner, file: &FileQuestion) -> Known {
     }
 }
 
+/// Others whose uncommitted work is in a file, the last one first. What nobody is known to have
+/// written may be anybody's.
+pub(super) fn unsaved_of_others(table: &Table, me: &Owner, file: &FileQuestion) -> Vec<Owner> {
+    let (saved, disk) = (hash(file.committed), hash(file.disk));
+    let unsaved = table.unsaved(&file.path, saved.flatten(), disk.flatten());
+    let others = unsaved.authors.into_iter().filter(|author| !same_session(author, me));
+    let mut others: Vec<Owner> = others.cloned().collect();
+    let known = unsaved.complete && saved.is_some() && disk.is_some();
+    if others.is_empty() && !known {
+        others.push(Owner::External);
+    }
+    others
+}
+
 /// Whether two owners are one session; what its sub-agents did is its own too.
-fn same_session(one: &Owner, other: &Owner) -> bool {
+pub(super) fn same_session(one: &Owner, other: &Owner) -> bool {
     match (one.session(), other.session()) {
         (Some(one), Some(other)) => one == other,
         (None, None) => one == other,

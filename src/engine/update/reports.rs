@@ -171,6 +171,7 @@ impl State {
         step.store(Record::Waiting { session: former.clone(), prompts: Vec::new() });
         self.store_waiting(step, id);
         step.out.push(Effect::OpenSession { agent: id, session: fresh.clone() });
+        self.git_agent_gone(step, &Owner::Session(former.clone(), None));
         self.decide(step, arbiter::Input::Gone { session: former });
         let task = String::new();
         self.decide(step, arbiter::Input::Named { session: fresh, name, task });
@@ -292,6 +293,7 @@ impl State {
         let session = agent.session();
         self.tell_changes(step, id, changes);
         self.forget_calls(id);
+        self.git_agent_gone(step, &Owner::Session(session.clone(), None));
         self.decide(step, arbiter::Input::Gone { session });
         step.out.push(Effect::Release { agent: id });
         self.put_back(step, id);

@@ -54,7 +54,10 @@ impl State {
             Purpose::Gate { .. } => op.text.clone(),
             Purpose::Write { content: Content::Whole(text), .. } => Some(Arc::from(text.as_str())),
             Purpose::Write { .. } => None,
-            Purpose::Read { .. } | Purpose::Reserve { .. } | Purpose::Revise { .. } => return,
+            Purpose::Read { .. }
+            | Purpose::Reserve { .. }
+            | Purpose::Revise { .. }
+            | Purpose::Tree => return,
         };
         let wanted = match (&op.proposal, text) {
             (Proposal::Whole(_), Some(text)) => Proposed::Whole(text),

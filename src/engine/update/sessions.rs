@@ -49,7 +49,12 @@ impl State {
             Ok(loaded)
         });
         let loaded = match result {
-            Ok(loaded) => *loaded,
+            // Whoever resumes it is there, even if nobody was when it began.
+            Ok(loaded) => {
+                let mut loaded = *loaded;
+                loaded.row.spec.unattended = false;
+                loaded
+            }
             Err(failure) => return self.answer_starter(step, from, Err(failure)),
         };
         let starter = Some(from);

@@ -215,7 +215,7 @@ impl State {
     }
 
     /// Whether a file is other than the last arbitrated change left it, and nobody writes it now.
-    fn is_news(&self, path: &WorkPath, disk: &Disk) -> bool {
+    pub(super) fn is_news(&self, path: &WorkPath, disk: &Disk) -> bool {
         let now = match disk {
             Disk::Absent => None,
             Disk::File { hash, .. } => Some(*hash),

@@ -11,6 +11,7 @@ mod lives;
 mod resume;
 mod sessions;
 mod shell;
+mod tree;
 mod writes;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,10 +26,13 @@ use crate::engine::effect::{Content, Effect};
 use crate::engine::event::{Event, WorkspaceInfo};
 use crate::engine::input::{Asker, ClientId, Extent, Found, Input, Loaded, Place, WriteTrouble};
 use crate::engine::state::{Setup, State};
+use crate::git::ask::Word;
 use crate::history::record::{Process, Record};
 use crate::model::agent::{AgentSpec, GuardLevel};
+use crate::model::change::Image;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::id::{AgentId, AskId, CallId, RequestId};
+use crate::model::lease::Owner;
 use crate::model::path::{Hash, WorkPath};
 use crate::model::permission::AskAnswer;
 use crate::model::report::{Ready, Report};
@@ -57,8 +61,9 @@ struct Bench {
     answers: Vec<Option<AskAnswer>>,
     /// Whether the tree is too large to be looked over.
     huge: bool,
-    /// Changes as they were stored: whose and of what.
+    /// Changes as they were stored: whose and of what; and those that went over work of others.
     changes: Vec<String>,
+    over: Vec<String>,
     history_slow: bool,
     late: Vec<Input>,
     /// The one session that can be resumed.
@@ -81,6 +86,7 @@ impl Bench {
             script: vec!["benchdog".to_owned(), "agent-script".to_owned()],
             appendix: None,
             wait_ms: 20_000,
+            git_ask_ms: 100_000,
             path: None,
             no_guard: "this system has none".to_owned(),
             arbitrate: true,
@@ -100,6 +106,7 @@ impl Bench {
             answers: Vec::new(),
             huge: false,
             changes: Vec::new(),
+            over: Vec::new(),
             history_slow: false,
             late: Vec::new(),
             stored: None,
@@ -292,7 +299,23 @@ impl Bench {
                 self.store(&record);
                 Vec::new()
             }
-            Effect::Exec { .. } | Effect::SpendImage(_) | Effect::LookForLosses(_) => Vec::new(),
+            Effect::KeepTree(paths) => {
+                if self.history_broken {
+                    return vec![Input::TreeKept(Err("the disk is full".to_owned()))];
+                }
+                let image = |text: &String| Image::from(Hash::of(text.as_bytes()));
+                let there =
+                    |path: WorkPath| Some((path.clone(), image(self.files.get(path.as_str())?)));
+                vec![Input::TreeKept(Ok(paths.into_iter().filter_map(there).collect()))]
+            }
+            Effect::LookOverTree { paths, .. } => {
+                let look = |path: WorkPath| (path.clone(), self.look(&path));
+                vec![Input::TreeLooked(paths.into_iter().map(look).collect())]
+            }
+            Effect::Exec { .. }
+            | Effect::AwaitGit(_)
+            | Effect::SpendImage(_)
+            | Effect::LookForLosses(_) => Vec::new(),
             Effect::Resolve { op, raw, .. } => {
                 let place = match raw.strip_prefix("/w/").unwrap_or(&raw) {
                     outside if outside.starts_with('/') => Place::Outside(raw),
@@ -408,11 +431,11 @@ impl Bench {
         } else if let Record::AskEnded { answer, .. } = record {
             self.answers.push(answer.clone());
         } else if let Record::Change(row) = record {
-            self.changes.push(format!(
-                "{} {}",
-                self.state.owner_name(&row.change.owner),
-                row.change.path
-            ));
+            let name = |owner: &Owner| self.state.owner_name(owner);
+            let (who, path) = (name(&row.change.owner), &row.change.path);
+            self.changes.push(format!("{who} {path}"));
+            self.over
+                .extend(row.change.over.as_ref().map(|over| format!("{path} of {}", name(over))));
         }
     }
 
@@ -455,6 +478,11 @@ fn answered(reply: &Reply) -> String {
         format!("{} {}", value["code"].as_str().unwrap(), value["ok"])
     } else if let Reply::Failed(failure) = reply {
         format!("failed {}", failure.message)
+    } else if let Reply::GitTree(word) = reply {
+        match word {
+            Word::Go => "go".to_owned(),
+            Word::No(text) => format!("no {}", text.split(':').next().unwrap()),
+        }
     } else if let Reply::Agent(id) = reply {
         format!("agent {id}")
     } else {

@@ -339,7 +339,10 @@ impl State {
             | Purpose::Revise { to, .. }
             | Purpose::Read { to }
             | Purpose::Reserve { to, .. } => to.client == client && op.phase == Phase::Deciding,
+            // That of the one git that has it, or is about to.
+            Purpose::Tree => false,
         };
+        self.git_client_gone(step, client);
         self.revising.retain(|asker, _| asker.client != client);
         let mut ops: Vec<OpId> =
             self.ops.iter().filter(|(_, op)| its_own(op)).map(|(id, _)| *id).collect();

@@ -75,6 +75,8 @@ pub(super) enum Purpose {
     Read { to: Asker },
     /// A reservation or a wait.
     Reserve { to: Asker, since: Mono },
+    /// A git of an agent wants the whole tree; which one says the state.
+    Tree,
 }
 
 /// The person's yes that waits for a repeated check.
@@ -194,7 +196,10 @@ impl State {
     pub(in crate::engine) fn asker_of(&self, op: OpId) -> Option<Asker> {
         match &self.ops.get(&op)?.purpose {
             Purpose::Write { to, .. } | Purpose::Revise { to, .. } => Some(*to),
-            Purpose::Gate { .. } | Purpose::Read { .. } | Purpose::Reserve { .. } => None,
+            Purpose::Gate { .. }
+            | Purpose::Read { .. }
+            | Purpose::Reserve { .. }
+            | Purpose::Tree => None,
         }
     }
 
@@ -257,9 +262,10 @@ impl State {
             wait_ms: self.setup.wait_ms,
             hand: match found.purpose {
                 Purpose::Write { .. } | Purpose::Revise { .. } => Hand::Bench,
-                Purpose::Gate { .. } | Purpose::Read { .. } | Purpose::Reserve { .. } => {
-                    Hand::Owner
-                }
+                Purpose::Gate { .. }
+                | Purpose::Read { .. }
+                | Purpose::Reserve { .. }
+                | Purpose::Tree => Hand::Owner,
             },
         };
         self.decide(step, arbiter::Input::Request(wish));

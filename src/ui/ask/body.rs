@@ -62,7 +62,11 @@ pub(super) fn headline(ask: &Ask, root: &str) -> String {
     };
     let first = about.lines().next().unwrap_or_default();
     let more = if about.lines().count() > 1 { " …" } else { "" };
-    let line = format!("{}  {}{more}", ask.tool, fit(first, 500));
+    let line = match of_git(ask) {
+        // The command line says by itself what runs.
+        Some(_) => format!("{}{more}", fit(first, 500)),
+        None => format!("{}  {}{more}", ask.tool, fit(first, 500)),
+    };
     harmless(&line).trim_end().to_owned()
 }
 
@@ -126,11 +130,27 @@ impl Lines {
     }
 }
 
+/// What is at stake by a git that asks, if it is one that does.
+fn of_git(ask: &Ask) -> Option<Vec<&str>> {
+    let stakes = ask.input.get("at_stake").filter(|_| ask.tool == "git")?.as_array()?;
+    Some(stakes.iter().filter_map(Value::as_str).collect())
+}
+
+/// A git over the whole tree: its command line, and each file of others that may go.
+fn git(ask: &Ask, root: &str, stakes: &[&str], lines: &mut Lines) {
+    lines.add(Kind::Head, &headline(ask, root));
+    if !stakes.is_empty() {
+        lines.add(Kind::Plain, "at stake, uncommitted:");
+    }
+    stakes.iter().for_each(|stake| lines.add(Kind::Removed, &format!("  {stake}")));
+}
+
 fn permission(ask: &Ask, root: &str, lines: &mut Lines) {
     let input = &ask.input;
     let text = |key: &str| input.get(key).and_then(Value::as_str);
     let path = text("file_path").or_else(|| text("notebook_path")).map(|path| relative(path, root));
     match (ask.tool.as_str(), path) {
+        ("git", _) if let Some(stakes) = of_git(ask) => git(ask, root, &stakes, lines),
         ("Bash", _) if text("command").is_some() => {
             let command = text("command").unwrap_or_default();
             let mut rows = command.lines();

@@ -33,6 +33,23 @@ fn an_edit_shows_its_change_and_a_write_its_content() {
 }
 
 #[test]
+fn a_git_shows_its_line_each_file_at_stake_and_why_it_is_asked() {
+    let stakes = ["src/lex.rs (green)", "notes.md (not known whose)"];
+    let input = serde_json::json!({"command": "git reset --hard", "at_stake": stakes});
+    let mut ask = sample::ask(1, 1, "git", input);
+    ask.reason = Some("it may change any file".to_owned());
+    assert_eq!(headline(&ask, ROOT), "git reset --hard");
+    let expected = [
+        "git reset --hard",
+        "at stake, uncommitted:",
+        "  src/lex.rs (green)",
+        "  notes.md (not known whose)",
+        "it may change any file",
+    ];
+    assert_eq!(shown(&mut AskPanel::new(&ask, ROOT)), expected);
+}
+
+#[test]
 fn what_an_agent_sends_cannot_move_the_cursor_nor_fill_the_screen() {
     let input = serde_json::json!({"command": format!("a\x1b[2J\n{}", "x\n".repeat(5_000))});
     let mut panel = AskPanel::new(&sample::ask(1, 1, "Bash", input), ROOT);

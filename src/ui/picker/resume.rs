@@ -130,6 +130,7 @@ impl Resuming {
             | Reply::Tool(_)
             | Reply::Exec { .. }
             | Reply::GitFacts(_)
+            | Reply::GitTree(_)
             | Reply::Agents(_)
             | Reply::Locks(_)
             | Reply::Asks(_)

@@ -425,7 +425,7 @@ pub(crate) const PLAYS: &[Play] = &[
         &[
             shell(Person, CLONE),
             BLUE,
-            shell(Red, "git pull -q --rebase --autostash origin main").says("UNREAD"),
+            shell(Red, "git pull -q --rebase --autostash origin main").says("OTHERS' WORK"),
         ],
         &[B],
     )

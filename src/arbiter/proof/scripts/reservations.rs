@@ -135,3 +135,48 @@ fn a_reservation_of_a_file_that_is_being_written_outlives_the_engine() {
         world.check();
     }
 }
+
+#[test]
+fn who_may_have_the_whole_tree_has_it_alone_until_it_is_given_back() {
+    // Leases end without a word; what is not seen is not destroyed because of it.
+    check(
+        "a edits f two 2; b takes the tree; a tries f 2 3; a tries g two 2; a shells src/x y|
+         b edits g two 2; b shells f z|; b releases **; a edits g 2 3",
+        "a may
+         b may
+         a may not: PINNED
+         a may not: PINNED
+         tell a: A command of yours
+         a may not: PINNED
+         b may
+         tell b: A command of yours
+         b may not: UNREAD
+         a may",
+    );
+    check_moves(
+        "a edits f two 2 slowly; b takes the tree; a is done; b dies",
+        "f: a inflight
+         f: a held
+         f: free
+         **: b pinned
+         **: free",
+    );
+    // It has no end of its own, and does not end with the turn.
+    check(
+        "b takes the tree; b ends turn; 3600 pass; a tries f two 2; b dies; a tries f two 2",
+        "b may\n a may not: PINNED\n a may",
+    );
+}
+
+#[test]
+fn the_tree_is_not_to_be_had_while_somebody_writes_or_has_reserved_something() {
+    check(
+        "a edits f two 2 slowly; b takes the tree; 9 pass; 1 pass; a is done; c tries f 2 3",
+        "a may
+         b waits for a on f at 1
+         b may not: HELD
+         c may not: HELD",
+    );
+    check("user reserves src/; b takes the tree; 10 pass", "user may\n b may not: PINNED");
+    check("a takes the tree; b takes the tree; 10 pass", "a may\n b may not: PINNED");
+}

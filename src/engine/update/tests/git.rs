@@ -11,7 +11,7 @@ fn known(bench: &Bench, agent: Option<AgentId>, path: &str, committed: &str, dis
     };
     let path = WorkPath::parse(path).unwrap();
     let question = FileQuestion { path, committed: there(committed), disk: there(disk) };
-    let answer = bench.state.git_facts(agent, &[question]).unwrap();
+    let answer = bench.state.git_facts(agent, &[], &[question]).unwrap();
     assert_eq!(answer.asker == Asker::Person, agent.is_none());
     answer.files[0].clone()
 }
@@ -59,11 +59,11 @@ fn leases_of_others_count_and_the_own_ones_do_not() {
     let mut bench = Bench::working(&["blue", "red"]).file("src/a", "0\n");
     let (patterns, reason) = (vec!["src/".to_owned()], String::new());
     bench.command(Command::Pin { patterns, reason, to: Some(BLUE) });
-    let leases = |agent| bench.state.git_facts(agent, &[]).unwrap().leases;
+    let leases = |agent| bench.state.git_facts(agent, &[], &[]).unwrap().leases;
     assert_eq!(leases(Some(BLUE)), []);
     let red = leases(Some(RED));
     assert_eq!((red[0].path.as_str(), red[0].owner.as_str()), ("src/", "blue"));
     assert_eq!(known(&bench, Some(RED), "src/a", "x", "y").leased.as_deref(), Some("blue"));
     assert_eq!(known(&bench, Some(BLUE), "src/a", "x", "y").leased, None);
-    assert!(bench.state.git_facts(Some(AgentId(9)), &[]).is_err());
+    assert!(bench.state.git_facts(Some(AgentId(9)), &[], &[]).is_err());
 }

@@ -141,6 +141,9 @@ fn wanted(effect: &Effect) -> Option<String> {
         Effect::Store(_)
         | Effect::Subscribe(_)
         | Effect::Exec { .. }
+        | Effect::KeepTree(_)
+        | Effect::AwaitGit(_)
+        | Effect::LookOverTree { .. }
         | Effect::SpendImage(_)
         | Effect::LookForLosses(_)
         | Effect::StoreNow { .. }
