@@ -36,7 +36,10 @@ pub(super) fn exec(desk: &mut Desk<'_>, name: String, words: &[OsString]) -> Res
         let mut client = place.client().await?;
         let meeting = Meeting::prepare()?;
         let socket = meeting.socket.clone();
-        let Err(why_not) = client.exec(Command::Exec { name, socket }).await? else {
+        let answer = client.exec(Command::Exec { name, socket }).await?;
+        // The command may run for days, and need no place among the front ends.
+        drop(client);
+        let Err(why_not) = answer else {
             let stream = tokio::task::spawn_blocking(move || meeting.meet()).await;
             let stream = stream.map_err(|error| lost(&error.to_string()))??;
             return tokio::task::spawn_blocking(move || run_guarded(command, &stream))
