@@ -127,6 +127,18 @@ pub(super) fn write(
     }
 }
 
+/// What stands in the names of our temporary files, and in no others.
+fn temporary() -> String {
+    format!(".benchdog-{}-", std::process::id())
+}
+
+/// Whether it is a file that is made here and gone in a moment.
+pub(super) fn is_temporary(path: &WorkPath) -> bool {
+    let (name, ours) = (path.name(), temporary());
+    name.starts_with('.')
+        && name.rsplit_once(&ours).is_some_and(|(_, number)| number.parse::<u64>().is_ok())
+}
+
 fn write_checked(
     root: &Path,
     path: &WorkPath,
@@ -141,7 +153,7 @@ fn write_checked(
     }
     let io = |error: io::Error| WriteTrouble::Io(format!("{path}: {error}"));
     let folder = full.parent().unwrap_or(root);
-    let temp = folder.join(format!(".{}.benchdog-{}-{unique}", path.name(), std::process::id()));
+    let temp = folder.join(format!(".{}{}{unique}", path.name(), temporary()));
     let edited_text;
     let (bytes, mode): (&[u8], Option<u32>) = match (content, &before) {
         (Content::Whole(text), _) => (text.as_bytes(), None),

@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::mpsc;
 
 use super::desk::Desk;
+use super::disk;
 use super::door::build_output::BuildOutput;
 use super::input::Input;
 use super::keeper::Keeper;
@@ -51,7 +52,7 @@ mod linux {
     use rustix::io::Errno;
     use rustix::pipe::{PipeFlags, pipe_with};
 
-    use super::{Input, Watch, Watching};
+    use super::{Input, Watch, Watching, disk};
     use crate::arbiter::Disk;
     use crate::model::path::WorkPath;
 
@@ -139,7 +140,7 @@ mod linux {
                         continue;
                     };
                     if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                        if new {
+                        if new && !disk::is_temporary(&path) {
                             self.note(path);
                         }
                     } else if self.is_watched(&path) {
@@ -188,7 +189,9 @@ mod linux {
 
         fn sign(&mut self, path: WorkPath, what: ReadFlags) {
             if !what.contains(ReadFlags::ISDIR) {
-                self.note(path);
+                if !disk::is_temporary(&path) {
+                    self.note(path);
+                }
                 return;
             }
             if what.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) && self.is_watched(&path) {
