@@ -316,6 +316,10 @@ fn many_writers_on_many_files_lose_nothing_and_are_not_refused_without_a_reason(
 
 #[test]
 fn many_writers_without_the_guard_lose_much() {
+    // Where the other run proves nothing, nothing needs to be proved of it.
+    if !kernel_asks() {
+        return;
+    }
     let off = ["--set", "agent.guard=off", "--set", "arbiter.enabled=false"];
     let size = Size { rounds: 1, part: size().part.div_ceil(2) };
     let begun = Instant::now();
