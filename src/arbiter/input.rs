@@ -455,6 +455,12 @@ pub enum Effect {
         /// Which of its files.
         path: WorkPath,
     },
+    /// The lease of a file has run out, and a process has been told to wait for it: it may ask
+    /// again. Whoever has the lease keeps it until then.
+    Lapsed {
+        /// Which file.
+        path: WorkPath,
+    },
     /// The lease of a path is this now (`None`: free).
     Moved {
         /// Which file, folder or glob.

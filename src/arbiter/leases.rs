@@ -274,7 +274,7 @@ impl Table {
     /// The timer of a file: for a short reservation, and for a lease that somebody waits for.
     pub(super) fn arm(&mut self, file: FileId) {
         let slot = self.at(file);
-        let waited = slot.queue.iter().any(|waiter| waiter.op.is_some());
+        let waited = slot.awaited || slot.queue.iter().any(|waiter| waiter.op.is_some());
         let due = slot.right.as_ref().and_then(|right| match right.state {
             LeaseState::Inflight => self.breaking_point(right.since),
             // A lease that has run out and passes to nobody (a reservation keeps them from it) is
@@ -311,7 +311,12 @@ impl Table {
     pub(super) fn lease_due(&mut self, file: FileId) {
         let Some(right) = &self.at(file).right else { return };
         match right.state {
-            LeaseState::Held => self.pump(file),
+            LeaseState::Held => {
+                if std::mem::take(&mut self.at_mut(file).awaited) {
+                    self.out.push(Effect::Lapsed { path: self.path(file).clone() });
+                }
+                self.pump(file);
+            }
             LeaseState::Reserved if right.until.is_some_and(|until| until <= self.now) => {
                 self.settle(file, None);
             }

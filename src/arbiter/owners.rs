@@ -1,7 +1,7 @@
 //! Owners and paths under small numbers, and what is remembered of each owner.
 //!
-//! Numbers are given once and never reused, so that a row about somebody who has gone still says
-//! the right name.
+//! The number of an owner is given once and never reused, so that a row about somebody who has gone
+//! still says the right name. That of a path is free again once nothing is known of it any more.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,9 @@ pub(super) struct Owners {
     owners: Vec<Record>,
     by_owner: HashMap<Owner, Who>,
     sessions: HashMap<SessionId, Named>,
+    /// By number; of a number that is free, the path that had it last.
     paths: Vec<WorkPath>,
+    free: Vec<FileId>,
     by_path: HashMap<WorkPath, FileId>,
 }
 
@@ -89,15 +91,29 @@ impl Owners {
         self.by_owner.get(owner).copied()
     }
 
-    /// The number of `path`, and whether it is a new one.
+    /// The number of `path`, and whether there was no such number before.
     pub(super) fn file(&mut self, path: &WorkPath) -> (FileId, bool) {
         if let Some(file) = self.by_path.get(path) {
             return (*file, false);
+        }
+        if let Some(file) = self.free.pop() {
+            self.by_path.insert(path.clone(), file);
+            self.paths[file.0 as usize] = path.clone();
+            return (file, false);
         }
         let file = FileId(u32::try_from(self.paths.len()).unwrap_or(u32::MAX));
         self.by_path.insert(path.clone(), file);
         self.paths.push(path.clone());
         (file, true)
+    }
+
+    /// The number of a path of which nothing is known any more is free.
+    pub(super) fn forget_file(&mut self, file: FileId) {
+        let path = &self.paths[file.0 as usize];
+        if self.by_path.get(path) == Some(&file) {
+            self.by_path.remove(path);
+            self.free.push(file);
+        }
     }
 
     pub(super) fn find_file(&self, path: &WorkPath) -> Option<FileId> {
@@ -134,6 +150,13 @@ impl Owners {
             .filter(|at| self.owners[*at].owner.session() == Some(session))
             .map(|at| Who(u32::try_from(at).unwrap_or(u32::MAX)))
             .collect()
+    }
+
+    /// Who has been shown a file.
+    pub(super) fn who_observed(&self, file: FileId) -> Vec<Who> {
+        let all = (0..).map(Who).zip(&self.owners);
+        let seen = all.filter(|(_, record)| record.observed.contains_key(&file));
+        seen.map(|(who, _)| who).collect()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Record> {

@@ -43,6 +43,8 @@ pub struct Table {
     pub(super) touches: HashMap<OpId, Touching>,
     /// Folders that get another name right now, and by whom.
     pub(super) moves: Vec<(OpId, FileId, Who)>,
+    /// Names that came and went and were nobody else's, oldest first.
+    pub(super) passed: VecDeque<FileId>,
     /// Files that somebody has.
     pub(super) busy: BTreeSet<FileId>,
     /// Requests that wait, by the clan of their owner: the edges of the wait-for graph.
@@ -86,10 +88,14 @@ pub(super) struct File {
     pub(super) changes: VecDeque<Change>,
     /// Whose changes were more than are remembered, by session.
     pub(super) forgotten: Vec<Who>,
+    /// The sessions to which nothing in it is new, whatever the changes say that are remembered.
+    pub(super) caught_up: Vec<Who>,
     /// Who was writing when its end was lost, and what it would have written.
     pub(super) unsure: Option<(Who, Option<Content>)>,
     /// With somebody waiting, the holder keeps it no longer than this.
     pub(super) fence: Option<Mono>,
+    /// Whether a process was told to wait for it and ask again.
+    pub(super) awaited: bool,
     /// When its timer rings.
     pub(super) timer: Option<Mono>,
     /// Touches that were granted and have not ended, all of one clan.
@@ -206,6 +212,7 @@ impl Table {
             ops: HashMap::new(),
             touches: HashMap::new(),
             moves: Vec::new(),
+            passed: VecDeque::new(),
             busy: BTreeSet::new(),
             waiting: BTreeSet::new(),
             reserving: Vec::new(),
@@ -398,8 +405,9 @@ impl Table {
 
     /// A file has changed: remembers by whom and tells it.
     pub(super) fn changed(&mut self, file: FileId, who: Who, after: Content, over: Option<Who>) {
-        let now = self.now;
+        let (now, clan) = (self.now, self.owners.clan(who));
         let slot = self.at_mut(file);
+        slot.caught_up.retain(|session| *session == clan);
         let before = slot.disk;
         slot.disk = Some(after);
         slot.unsure = None;

@@ -20,7 +20,7 @@ use super::input::{Deed, Disk, Effect, Hand, Mark, Observation, Seen, Touch, Was
 use super::leases::Block;
 use super::owners::{FileId, Who};
 use super::refusal;
-use super::table::{Change, Right, Stage, Table, Write};
+use super::table::{Change, File, Right, Stage, Table, Write};
 use super::versions::{Content, Extent};
 use crate::model::id::OpId;
 use crate::model::lease::{LeaseState, Refusal, RefusalCode};
@@ -28,6 +28,9 @@ use crate::model::path::WorkPath;
 
 /// An owner whose process fails on the same file again is not told again so soon.
 const TOLD_AGAIN_MS: u64 = 5_000;
+
+/// Names that came and went and are still remembered: whoever watches the tree hears of them late.
+const PASSED: usize = 4096;
 
 /// A touch that was granted.
 #[derive(Debug, Clone)]
@@ -54,8 +57,8 @@ struct Hold {
 
 /// Why a touch cannot be had now.
 enum Hindrance {
-    /// It may be had after a wait.
-    Later(Who),
+    /// It may be had after a wait for this file, which this one has.
+    Later(FileId, Who),
     /// Not without somebody's doing.
     No(Refusal),
 }
@@ -73,7 +76,9 @@ impl Table {
         for (file, deed) in &marks {
             match self.hindrance(*file, who, *deed, touch) {
                 None => {}
-                Some(Hindrance::Later(holder)) => {
+                Some(Hindrance::Later(at, holder)) => {
+                    self.at_mut(at).awaited = true;
+                    self.arm(at);
                     let (path, holder) =
                         (self.path(*file).clone(), self.owners.owner(holder).clone());
                     let op = touch.op;
@@ -120,7 +125,7 @@ impl Table {
                 }
             };
             if brief && wait_ms > 0 {
-                return Some(Hindrance::Later(holder));
+                return Some(Hindrance::Later(at, holder));
             }
             let code = match block {
                 Block::Pin(_) => RefusalCode::Pinned,
@@ -241,6 +246,10 @@ impl Table {
             let author = self.person(writer);
             return Some(refusal::unread(self.path(file), Extent::All, Some((&author, 0))));
         }
+        let clan = self.owners.clan(who);
+        if slot.caught_up.contains(&clan) {
+            return None;
+        }
         for change in slot.changes.iter().rev() {
             if self.clan_saw(who, file, change.after) {
                 return None;
@@ -250,7 +259,6 @@ impl Table {
             }
         }
         // Before the changes that are remembered came those of others, too.
-        let clan = self.owners.clan(who);
         if slot.forgotten.iter().any(|other| *other != clan) { refuse(None) } else { None }
     }
 
@@ -297,6 +305,15 @@ impl Table {
             }
         }
         let alone = others.is_empty();
+        // Many saves in a row may each begin before the one before was looked at, so that none of
+        // them counts as seen; nobody else's came in between.
+        let clan = self.owners.clan(who);
+        if matches!(deed, Deed::Destroy | Deed::Overwrite)
+            && !self.at(file).caught_up.contains(&clan)
+            && self.unseen_work(file, who).is_none()
+        {
+            self.at_mut(file).caught_up.push(clan);
+        }
         let new = self.at(file).changes.is_empty() && !matches!(was, Some(Content::Is(_)));
         if deed == Deed::Appear && new && self.at(file).born.is_none() {
             self.at_mut(file).born = Some(who);
@@ -446,6 +463,38 @@ impl Table {
             Some(_) | None => hold.before,
         };
         self.let_go(op, file, next);
+        if gone && self.is_passing(file, who) {
+            self.passed.push_back(file);
+            if self.passed.len() > PASSED {
+                self.forget_oldest();
+            }
+        }
+    }
+
+    /// Forgets a name that came and went long ago, unless it has been of interest since. Programs
+    /// make a new one for each file that they save.
+    fn forget_oldest(&mut self) {
+        let Some(file) = self.passed.pop_front() else { return };
+        let slot = self.at(file);
+        let Some(born) = slot.born else { return };
+        let clan = self.owners.clan(born);
+        let wanted = self.ops.values().any(|op| op.want.file() == Some(file));
+        let idle = slot.right.is_none()
+            && slot.queue.is_empty()
+            && slot.touched.is_empty()
+            && (slot.heir.is_none() && slot.unsure.is_none() && slot.timer.is_none())
+            && slot.forgotten.iter().all(|other| *other == clan)
+            && !self.moves.iter().any(|(_, folder, _)| *folder == file)
+            && self.pins.get(self.path(file).as_str()).is_none();
+        if wanted || !idle || slot.disk != Some(Content::Absent) || !self.is_passing(file, born) {
+            return;
+        }
+        for who in self.owners.who_observed(file) {
+            self.learn(who, file, None);
+        }
+        self.busy.remove(&file);
+        *self.at_mut(file) = File::default();
+        self.owners.forget_file(file);
     }
 
     /// Whether a name has never been of interest to anybody but this session, which made it.
@@ -464,7 +513,10 @@ impl Table {
         // its maker gave up before anybody has looked.
         let unknown = hold.was.is_none() && after == Content::Absent;
         let nothing = unknown && (hold.deed != Deed::Destroy || self.is_passing(file, who));
-        if hold.was == Some(after) || nothing {
+        // Two touches of a session at once: what the first one made may be gone with the second.
+        let known = self.at(file).disk.is_none_or(|now| now == after);
+        if known && (hold.was == Some(after) || nothing) {
+            self.at_mut(file).disk = Some(after);
             return false;
         }
         if self.at(file).disk != Some(after) {

@@ -47,7 +47,10 @@ pub(super) fn exec(desk: &mut Desk<'_>, name: String, words: &[OsString]) -> Res
         let socket = meeting.socket.clone();
         let path = agents_path(&place, &name)?;
         let process = None;
-        let Err(why_not) = client.exec(Command::Exec { name, socket, process }).await? else {
+        let answer = client.exec(Command::Exec { name, socket, process }).await?;
+        // The command may run for days, and need no place among the front ends.
+        drop(client);
+        let Err(why_not) = answer else {
             command.envs(path.map(|path| ("PATH", path)));
             let stream = tokio::task::spawn_blocking(move || meeting.meet()).await;
             let stream = stream.map_err(|error| lost(&error.to_string()))??;

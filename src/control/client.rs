@@ -268,7 +268,11 @@ async fn bridge(
 /// Hands what the engine says to the front end, not faster than it takes it.
 async fn hear(mut lines: FramedRead<OwnedReadHalf, LinesCodec>, said: EventSender) {
     loop {
-        let line = match lines.next().await {
+        let line = tokio::select! {
+            line = lines.next() => line,
+            () = said.gone() => return,
+        };
+        let line = match line {
             Some(Ok(line)) => line,
             Some(Err(error)) => {
                 tracing::warn!(%error, "the engine's line cannot be read");
@@ -301,6 +305,25 @@ mod tests {
         let mut client = Client::new(Link { commands, events });
         let answer = client.request_within(Command::ListAgents, Duration::from_millis(1)).await;
         assert_eq!(answer.expect_err("no answer").kind, FailureKind::Unreachable);
+    }
+
+    #[tokio::test]
+    async fn who_drops_a_link_has_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("s");
+        let listener = tokio::net::UnixListener::bind(&socket).expect("a socket");
+        let engine = async {
+            let (mut stream, _) = listener.accept().await.expect("a front end");
+            let hello = ToClient::Hello { protocol: PROTOCOL, pid: 1, workspace: "/w".to_owned() };
+            let line = wire::line(&hello).expect("a line") + "\n";
+            tokio::io::AsyncWriteExt::write_all(&mut stream, line.as_bytes()).await.expect("said");
+            let mut rest = Vec::new();
+            tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest).await
+        };
+        let front_end = async { drop(connect(&socket).await.expect("a link")) };
+        let ended = async { tokio::join!(engine, front_end).0 };
+        let ended = tokio::time::timeout(HELLO, ended).await.expect("the engine hears of the end");
+        assert_eq!(ended.expect("an end"), 0);
     }
 
     #[test]

@@ -27,8 +27,9 @@ use crate::engine::event::{PROTOCOL, ToClient, ToEngine};
 use crate::engine::link::{EventReceiver, Link};
 use crate::model::failure::{Failure, FailureKind};
 
-/// Front ends at the same time; one more is turned away.
-pub const CONNECTIONS: usize = 64;
+/// Front ends at the same time; one more is turned away. Each tool call of a script and each start
+/// of a guarded command is one for a moment, so there are several for each agent.
+pub const CONNECTIONS: usize = 256;
 
 /// Answers to bad lines that may wait for a front end; it is not read any further meanwhile.
 const ANSWERS: usize = 8;

@@ -9,7 +9,9 @@
 //! - Nobody is woken for each decision: the loop takes many at a time, and so does the lookout. Only
 //!   what somebody waits for goes at once.
 //! - A lock that somebody broke is never decided by again: whatever the guard asks is refused.
-//! - When something has become free, calls that wait in the kernel are asked about anew.
+//! - When something has become free, calls that wait for it in the kernel are asked about anew.
+
+mod waits;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,9 +21,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+pub(super) use self::waits::Waits;
 use super::bell::Bell;
 use super::input::Taken;
-use crate::arbiter::{Effect, Input, Table};
+use crate::arbiter::{Effect, Input, Table, Touch};
 use crate::guard::supervisor::Supervisor;
 use crate::model::id::OpId;
 use crate::model::lease::{LeaseState, Owner, Refusal};
@@ -52,7 +55,7 @@ pub(super) struct Desk {
     last_touch: AtomicU64,
     lookout: Sender<Look>,
     bell: Arc<Bell>,
-    supervisors: Mutex<Vec<Weak<Supervisor>>>,
+    supervisors: Mutex<Vec<(Weak<Supervisor>, Arc<Waits>)>>,
     /// What those show who have asked whose work git would touch, and whose processes they are.
     passes: Mutex<VecDeque<(String, Owner)>>,
     start: Instant,
@@ -88,6 +91,7 @@ impl Decided {
             | Effect::Tell { .. } => true,
             Effect::LookAfter { .. }
             | Effect::Moved { .. }
+            | Effect::Lapsed { .. }
             | Effect::Knows { .. }
             | Effect::Changed { .. }
             | Effect::WakeAt(_) => false,
@@ -203,7 +207,17 @@ impl Desk {
     /// Somebody else than the loop decides. It gets the answer to its own question; the loop gets
     /// all the rest.
     pub(super) fn decide_beside(&self, input: Input) -> Result<Option<Effect>, Unanswered> {
-        self.decide_looking(input, None)
+        self.decide_noting(input, None, None)
+    }
+
+    /// The same for a process that may have to wait: what for is noted among what its agent's
+    /// processes wait for.
+    pub(super) fn decide_touch(
+        &self,
+        touch: Touch,
+        waits: &Waits,
+    ) -> Result<Option<Effect>, Unanswered> {
+        self.decide_noting(Input::Touch(touch), None, Some(waits))
     }
 
     /// The same for who has looked what became of a file that was something else before.
@@ -212,11 +226,24 @@ impl Desk {
         input: Input,
         was: Option<Taken>,
     ) -> Result<Option<Effect>, Unanswered> {
+        self.decide_noting(input, was, None)
+    }
+
+    fn decide_noting(
+        &self,
+        input: Input,
+        was: Option<Taken>,
+        waits: Option<&Waits>,
+    ) -> Result<Option<Effect>, Unanswered> {
         let mut book = self.lock_with_room()?;
         let now = Mono(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX));
         // Whoever waits is woken in the order of the decisions, so still under the lock.
         let effects = self.spread(book.table.decide(now, input));
         let (mut answer, effects): (Vec<_>, Vec<_>) = effects.into_iter().partition(is_answer);
+        // Still under the lock, so that nothing becomes free in between.
+        if let (Some(waits), Some(Effect::Waiting { path, .. })) = (waits, answer.last()) {
+            waits.note(path);
+        }
         self.leave(book, Decided { attempt: None, was, effects });
         Ok(answer.pop())
     }
@@ -285,16 +312,17 @@ impl Desk {
         }
     }
 
-    /// Calls that this one has parked are asked about when something becomes free.
-    pub(super) fn watch(&self, supervisor: &Arc<Supervisor>) {
+    /// Calls that this one has parked are asked about when something becomes free that they wait
+    /// for.
+    pub(super) fn watch(&self, supervisor: &Arc<Supervisor>, waits: Arc<Waits>) {
         let mut supervisors = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
-        supervisors.retain(|known| known.strong_count() > 0);
-        supervisors.push(Arc::downgrade(supervisor));
+        supervisors.retain(|(known, _)| known.strong_count() > 0);
+        supervisors.push((Arc::downgrade(supervisor), waits));
     }
 
     /// Gives the lookout its part, and wakes who waits.
     fn spread(&self, mut effects: Vec<Effect>) -> Vec<Effect> {
-        let mut freed = false;
+        let mut freed = Vec::new();
         effects.retain(|effect| {
             if let Effect::LookAfter { op, path } = effect {
                 self.look(Look::After { op: *op, path: path.clone() });
@@ -303,14 +331,24 @@ impl Desk {
             if let Effect::Waiting { path, .. } = effect {
                 self.look(Look::Soon(path.clone()));
             }
-            if let Effect::Moved { lease, .. } = effect {
+            if let Effect::Lapsed { path } = effect {
+                freed.push(path.as_str().to_owned());
+                return false;
+            }
+            if let Effect::Moved { path, lease } = effect {
                 let taken = |state| state == LeaseState::Inflight;
-                freed |= !lease.as_ref().is_some_and(|lease| taken(lease.state));
+                if !lease.as_ref().is_some_and(|lease| taken(lease.state)) {
+                    freed.push(path.clone());
+                }
             }
             true
         });
-        if freed {
-            self.wake();
+        if !freed.is_empty() {
+            let supervisors = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
+            let concerned = supervisors.iter().filter(|(_, waits)| waits.end_with(&freed));
+            concerned
+                .filter_map(|(supervisor, _)| supervisor.upgrade())
+                .for_each(|supervisor| supervisor.wake());
         }
         effects
     }
@@ -318,7 +356,8 @@ impl Desk {
     /// Has all parked calls asked about again.
     pub(super) fn wake(&self) {
         let supervisors = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
-        supervisors.iter().filter_map(Weak::upgrade).for_each(|supervisor| supervisor.wake());
+        let all = supervisors.iter().filter_map(|(supervisor, _)| supervisor.upgrade());
+        all.for_each(|supervisor| supervisor.wake());
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
@@ -341,6 +380,7 @@ fn is_answer(effect: &Effect) -> bool {
         }
         Effect::Inspect { .. }
         | Effect::LookAfter { .. }
+        | Effect::Lapsed { .. }
         | Effect::Moved { .. }
         | Effect::Knows { .. }
         | Effect::Changed { .. }

@@ -123,6 +123,13 @@ impl EventSender {
         self.outlook().wait().await;
     }
 
+    /// Waits until the front end is gone. Not beside somebody who waits for room.
+    pub async fn gone(&self) {
+        while !self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).closed {
+            self.shared.drained.notified().await;
+        }
+    }
+
     /// Something that can wait for room. Of those of one link one may wait at a time.
     pub fn outlook(&self) -> Outlook {
         Outlook { shared: Arc::clone(&self.shared) }

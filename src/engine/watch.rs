@@ -186,7 +186,7 @@ mod linux {
                         continue;
                     };
                     if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                        if new {
+                        if new && !is_ours(&path) {
                             self.due.note(path);
                         }
                     } else if self.is_watched(&path) {
@@ -231,7 +231,9 @@ mod linux {
 
         fn sign(&mut self, path: WorkPath, what: ReadFlags) {
             if !what.contains(ReadFlags::ISDIR) {
-                self.due.note(path);
+                if !is_ours(&path) {
+                    self.due.note(path);
+                }
                 return;
             }
             if what.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) && self.is_watched(&path) {

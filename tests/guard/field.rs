@@ -18,11 +18,11 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::kernel::PATH;
+pub(crate) use crate::support::attacker::HELD;
+use crate::support::attacker::fingerprint;
 
 /// What the file at stake says before.
 pub(crate) const ORIGINAL: &str = "original\n";
-/// Its path in the workspace.
-pub(crate) const HELD: &str = "src/held.txt";
 /// How long a command may take that does not hang.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -216,22 +216,7 @@ impl Field {
 
     /// Everything about the file at stake that must not change.
     pub(crate) fn fingerprint(&self) -> String {
-        let path = self.root().join(HELD);
-        let content = fs::read(&path);
-        let Ok(meta) = fs::symlink_metadata(&path) else { return "gone".to_owned() };
-        let mut names = vec![0_u8; 4096];
-        let length = rustix::fs::llistxattr(&path, &mut names[..]).unwrap_or(0);
-        format!(
-            "{content:?} mode {:o} owner {}:{} time {}.{} links {} inode {} attributes {:?}",
-            meta.mode(),
-            meta.uid(),
-            meta.gid(),
-            meta.mtime(),
-            meta.mtime_nsec(),
-            meta.nlink(),
-            meta.ino(),
-            String::from_utf8_lossy(&names[..length]),
-        )
+        fingerprint(&self.root().join(HELD))
     }
 }
 

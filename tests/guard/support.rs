@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+#[path = "../support/attacker.rs"]
+pub(crate) mod attacker;
 #[path = "../support/claude_cli.rs"]
 pub(crate) mod claude_cli;
 #[path = "../support/host.rs"]

@@ -9,8 +9,8 @@ use benchdog::engine::event::{Event, ToClient, ToEngine};
 use serde_json::json;
 
 use crate::support::PATIENCE;
-use crate::support::bench_process::{Bench, Ran};
-use crate::support::engine::{kill, serve, shut_down, wait_until};
+use crate::support::bench_process::{Bench, Ran, Running};
+use crate::support::engine::{QUICK, kill, serve, shut_down, wait_until};
 use crate::support::guard::kernel_asks;
 use crate::support::workspace::Workspace;
 
@@ -40,6 +40,17 @@ fn held_by_blue() -> Bench {
     bench
 }
 
+/// Likewise, with an engine on it; nothing where nothing can be guarded.
+fn guarded_and_written_by_blue() -> Option<(Bench, Running)> {
+    if !kernel_asks() {
+        return None;
+    }
+    let bench = held_by_blue();
+    let engine = serve(&bench, &[]);
+    blue_writes(&bench);
+    Some((bench, engine))
+}
+
 fn blue_writes(bench: &Bench) {
     tool(bench, "blue", "read_file", &json!({ "path": "src/a.rs" }));
     let edit = json!({ "path": "src/a.rs", "old": "one", "new": "one\nblue's" });
@@ -48,12 +59,7 @@ fn blue_writes(bench: &Bench) {
 
 #[test]
 fn what_another_one_has_stays_and_the_reason_is_told() {
-    if !kernel_asks() {
-        return;
-    }
-    let bench = held_by_blue();
-    let engine = serve(&bench, &[]);
-    blue_writes(&bench);
+    let Some((bench, engine)) = guarded_and_written_by_blue() else { return };
     let mine = json!({ "paths": ["src/a.rs"], "mode": "write", "reason": "mine", "minutes": 5 });
     assert_eq!(tool(&bench, "blue", "reserve_files", &mine), "OK");
     for line in [
@@ -86,12 +92,7 @@ fn what_another_one_has_stays_and_the_reason_is_told() {
 
 #[test]
 fn what_another_one_wrote_is_not_destroyed_unseen_once_it_is_free() {
-    if !kernel_asks() {
-        return;
-    }
-    let bench = held_by_blue();
-    let engine = serve(&bench, &[]);
-    blue_writes(&bench);
+    let Some((bench, engine)) = guarded_and_written_by_blue() else { return };
     let ran = shell(&bench, "red", "echo two > src/a.rs");
     assert!(ran.stderr.contains("NOT WRITTEN (unread)"), "{ran:#?}");
     assert_eq!(bench.workspace.read("src/a.rs"), "one\nblue's\n");
@@ -134,6 +135,27 @@ fn a_file_is_free_when_the_command_is_over_and_not_before() {
 }
 
 #[test]
+fn a_process_that_waits_goes_on_when_the_lease_has_run_out() {
+    if !kernel_asks() {
+        return;
+    }
+    let bench = held_by_blue();
+    let engine = serve(&bench, &QUICK);
+    // Its command goes on, so that nothing but time ends the lease.
+    let go = bench.workspace.at("go");
+    assert!(Process::new("mkfifo").arg(&go).status().unwrap().success());
+    let line = "echo one >> src/b.rs; echo ready; read line < go";
+    let mut blue = bench.start(&["exec", "--as", "blue", "--", "sh", "-c", line]);
+    assert_eq!(blue.stdout.next().as_deref(), Some("ready"));
+    let ran = shell(&bench, "red", "echo two >> src/b.rs");
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(bench.workspace.read("src/b.rs"), "b\none\ntwo\n");
+    std::fs::write(&go, "go\n").unwrap();
+    assert_eq!(blue.wait_exit().0, Some(0));
+    shut_down(&bench, engine);
+}
+
+#[test]
 fn the_command_keeps_its_exit_code_its_output_and_its_folder() {
     if !kernel_asks() {
         return;
@@ -166,12 +188,7 @@ fn where_the_guard_is_switched_off_a_command_runs_without_and_it_is_said() {
 
 #[test]
 fn what_the_person_saves_outside_is_a_change_of_somebody_outside() {
-    if !kernel_asks() {
-        return;
-    }
-    let bench = held_by_blue();
-    let engine = serve(&bench, &[]);
-    blue_writes(&bench);
+    let Some((bench, engine)) = guarded_and_written_by_blue() else { return };
     // An editor that had the old text saves it over blue's line.
     bench.workspace.write("src/a.rs", "one\nthe person's\n");
     bench.workspace.write("src/new/deep/x.rs", "x\n");

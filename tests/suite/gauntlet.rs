@@ -351,7 +351,7 @@ fn no_moment_is_right_to_destroy_what_another_one_wrote() {
         }
         row
     });
-    conclude("Moments", &rows, all.len() - 2);
+    conclude("Moments", &rows, all.len().saturating_sub(2));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::bench_process::Bench;
 use crate::support::checker::{Verdict, check};
-use crate::support::engine::{serve_with, shut_down, spawn, wait_all_finished};
+use crate::support::engine::{QUICK, serve_with, shut_down, spawn, wait_all_finished};
 use crate::support::workspace::Workspace;
 
 /// What a run is like.
@@ -132,18 +132,6 @@ impl Race {
         log
     }
 }
-
-/// Files change hands quickly, so that the run is about who overwrites whom and not about waiting.
-const QUICK: [&str; 8] = [
-    "--set",
-    "arbiter.held_min_seconds=1",
-    "--set",
-    "arbiter.held_max_seconds=1",
-    "--set",
-    "arbiter.reserve_seconds=1",
-    "--set",
-    "limits.agents=64",
-];
 
 fn nothing_is_lost(race: Race) {
     let race = race.sized();

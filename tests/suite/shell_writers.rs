@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::bench_process::Bench;
 use crate::support::checker::{Verdict, check};
-use crate::support::engine::{serve, shut_down};
+use crate::support::engine::{QUICK, serve, shut_down};
 use crate::support::guard::kernel_asks;
 use crate::support::workspace::Workspace;
 
@@ -23,15 +23,6 @@ const WRITERS: usize = 9;
 const FILES: usize = 3;
 const TEXT: &str = "first\nsecond\nthird\nfourth\nfifth\n";
 
-/// Files change hands quickly, so that the run is about who overwrites whom and not about waiting.
-const QUICK: [&str; 6] = [
-    "--set",
-    "arbiter.held_min_seconds=1",
-    "--set",
-    "arbiter.held_max_seconds=1",
-    "--set",
-    "arbiter.reserve_seconds=1",
-];
 /// The longest time for which a file stays somebody's with these settings, and how far two clocks
 /// of this test may be apart.
 const KEPT_MS: i64 = 3_000;

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
@@ -74,6 +74,11 @@ impl Bench {
         self.home.path().join(name)
     }
 
+    /// The history, once there is one.
+    pub(crate) fn history(&self) -> PathBuf {
+        self.at_home("bench/data/history.db")
+    }
+
     /// The program's environment: nothing of the person who runs the tests.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let home = self.home.path().to_string_lossy().into_owned();
@@ -134,8 +139,20 @@ pub(crate) struct Running {
 impl Running {
     /// Starts `command`.
     pub(crate) fn of(mut command: Command) -> Self {
+        command.stdin(Stdio::null());
+        Self::begin(command)
+    }
+
+    /// Starts `command`, which can be spoken to.
+    pub(crate) fn answered(mut command: Command) -> (Self, ChildStdin) {
+        command.stdin(Stdio::piped());
+        let mut running = Self::begin(command);
+        let input = running.child.stdin.take().unwrap();
+        (running, input)
+    }
+
+    fn begin(mut command: Command) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

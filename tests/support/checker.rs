@@ -34,6 +34,17 @@ impl Verdict {
         self.lost.len() as f64 / self.acknowledged.max(1) as f64
     }
 
+    /// Takes in what was found of another part of the tree.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.acknowledged += other.acknowledged;
+        self.lost.extend(other.lost);
+        self.lost_before.extend(other.lost_before);
+        self.doubled.extend(other.doubled);
+        self.unclaimed += other.unclaimed;
+        self.refused += other.refused;
+        self.failed += other.failed;
+    }
+
     /// Panics unless nothing is lost and there was something to lose.
     pub(crate) fn assert_nothing_lost(&self) {
         assert!(self.acknowledged > 0, "no marker was acknowledged: the run proves nothing");
@@ -52,6 +63,11 @@ pub(crate) fn check(
 ) -> Verdict {
     let mut verdict = Verdict::default();
     let mut claimed = BTreeSet::new();
+    let now: BTreeMap<&str, BTreeMap<&str, usize>> =
+        after.iter().map(|(path, text)| (path.as_str(), count_lines(text))).collect();
+    let count = |path: &str, line: &str| {
+        now.get(path).and_then(|lines| lines.get(line)).copied().unwrap_or(0)
+    };
     for entry in logs.iter().flat_map(|log| log.lines()) {
         // The last line of a killed agent may be torn; it acknowledges nothing.
         let Ok(entry) = serde_json::from_str::<Value>(entry) else { continue };
@@ -70,8 +86,7 @@ pub(crate) fn check(
         let marker = entry["marker"].as_str().unwrap_or_default().to_owned();
         let path = Path::new(entry["path"].as_str().unwrap_or_default());
         let path = path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
-        let text = after.get(&path).map_or("", String::as_str);
-        match text.lines().filter(|line| *line == marker).count() {
+        match count(&path, &marker) {
             0 => verdict.lost.push((path, marker.clone())),
             1 => {}
             _ => verdict.doubled.push((path, marker.clone())),
@@ -79,9 +94,8 @@ pub(crate) fn check(
         claimed.insert(marker);
     }
     for (path, text) in before {
-        let now = count_lines(after.get(path).map_or("", String::as_str));
-        for (line, count) in count_lines(text) {
-            if now.get(line).copied().unwrap_or(0) < count {
+        for (line, were) in count_lines(text) {
+            if count(path, line) < were {
                 verdict.lost_before.push((path.clone(), line.to_owned()));
             }
         }

@@ -9,6 +9,19 @@ use serde_json::Value;
 use super::PATIENCE;
 use super::bench_process::{Bench, Running};
 
+/// Files change hands quickly, so that a run is about who overwrites whom and not about waiting.
+/// And there is room for many agents.
+pub(crate) const QUICK: [&str; 8] = [
+    "--set",
+    "arbiter.held_min_seconds=1",
+    "--set",
+    "arbiter.held_max_seconds=1",
+    "--set",
+    "arbiter.reserve_seconds=1",
+    "--set",
+    "limits.agents=64",
+];
+
 /// Asks until there is an answer; panics if none comes in time.
 pub(crate) fn wait_until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     wait_within(PATIENCE, what, ask)

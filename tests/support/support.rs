@@ -5,8 +5,12 @@
 //! real agent, which happens once per checkout.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, clippy::print_stdout, reason = "an attacker does as it likes, and says so")]
+pub(crate) mod attacker;
 pub(crate) mod bench_engine;
 pub(crate) mod bench_process;
+pub(crate) mod caller;
 pub(crate) mod checker;
 pub(crate) mod claude_cli;
 pub(crate) mod engine;

@@ -23,6 +23,21 @@ impl Workspace {
         Self { folder, path }
     }
 
+    /// An empty one with a folder `out` beside it.
+    pub(crate) fn with_outside() -> Self {
+        let outer = Self::new();
+        let path = outer.path.join("ws");
+        for folder in [&path, &outer.path.join("out")] {
+            fs::create_dir(folder).unwrap();
+        }
+        Self { path, ..outer }
+    }
+
+    /// The folder beside it.
+    pub(crate) fn outside(&self) -> PathBuf {
+        self.path.with_file_name("out")
+    }
+
     /// One with these files.
     pub(crate) fn with(files: &[(&str, &str)]) -> Self {
         let workspace = Self::new();

@@ -83,6 +83,7 @@ fn answer(names: &[(OpId, String)], effect: &Effect) -> Option<String> {
         }
         Effect::Inspect { .. }
         | Effect::LookAfter { .. }
+        | Effect::Lapsed { .. }
         | Effect::Moved { .. }
         | Effect::Knows { .. }
         | Effect::Changed { .. }

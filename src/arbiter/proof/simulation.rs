@@ -461,6 +461,7 @@ impl Day {
                 | Effect::Changed { .. }
                 | Effect::Tell { .. }
                 | Effect::LookAfter { .. }
+                | Effect::Lapsed { .. }
                 | Effect::WakeAt(_) => {}
             }
         }

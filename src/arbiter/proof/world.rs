@@ -193,6 +193,7 @@ impl World {
                 }
                 Effect::Waiting { .. }
                 | Effect::LookAfter { .. }
+                | Effect::Lapsed { .. }
                 | Effect::Tell { .. }
                 | Effect::WakeAt(_) => {}
             }

@@ -78,9 +78,10 @@ impl Guards {
     ) -> Result<(), Failure> {
         let Entrance { gate, mut porter, name } = entrance;
         porter.itself = Some(process);
+        let waits = Arc::clone(&porter.waits);
         let supervisor = gate.supervise(&name, Arc::new(porter));
         let supervisor = Arc::new(supervisor.map_err(|error| not_guarded(&error))?);
-        self.desk.watch(&supervisor);
+        self.desk.watch(&supervisor, waits);
         self.lock().insert(agent, supervisor);
         Ok(())
     }
@@ -108,9 +109,10 @@ impl Guards {
         let gate = gate.map_err(|error| not_guarded(&error))?;
         let mut porter = Porter::new(Arc::clone(&self.desk), Arc::clone(&self.ground), owner);
         porter.hears = Some(hears);
+        let waits = Arc::clone(&porter.waits);
         let supervisor = gate.supervise("exec", Arc::new(porter));
         let supervisor = Arc::new(supervisor.map_err(|error| not_guarded(&error))?);
-        self.desk.watch(&supervisor);
+        self.desk.watch(&supervisor, waits);
         supervisor.wait();
         Ok(())
     }

@@ -17,7 +17,7 @@ use super::images::{self, BeforeImages};
 use super::index::{self, Entry};
 use super::wish;
 use crate::arbiter::{Deed, Effect, Input, Mark, Touch, is_protected};
-use crate::engine::desk::{Attempt, Desk, Look, Unanswered};
+use crate::engine::desk::{Attempt, Desk, Look, Unanswered, Waits};
 use crate::fault;
 use crate::guard::request::{Answer, Arbitrate, Op, Outcome, Request, Target, Victim};
 use crate::guard::supervisor::LONGEST_PARK;
@@ -49,6 +49,8 @@ pub(in crate::engine) struct Porter {
     pub(in crate::engine) itself: Option<u32>,
     /// Who else wants to hear why something is refused.
     pub(in crate::engine) hears: Option<Hears>,
+    /// What the agent's parked calls wait for.
+    pub(in crate::engine) waits: Arc<Waits>,
     open: Mutex<HashMap<u64, Granted>>,
 }
 
@@ -80,7 +82,8 @@ enum Class {
 
 impl Porter {
     pub(in crate::engine) fn new(desk: Arc<Desk>, ground: Arc<Ground>, owner: Owner) -> Self {
-        Self { desk, ground, owner, itself: None, hears: None, open: Mutex::default() }
+        let (waits, open) = (Arc::default(), Mutex::default());
+        Self { desk, ground, owner, itself: None, hears: None, waits, open }
     }
 
     /// What the call means for the arbiter, name by name.
@@ -167,7 +170,7 @@ impl Porter {
         let named = String::from_utf8_lossy(&request.target.path);
         let path = marks.iter().map(|mark| &mark.path).find(|path| path.as_str() == named).cloned();
         let touch = Touch { op, owner, itself, safe, marks, wait_ms };
-        let answer = self.desk.decide_beside(Input::Touch(touch))?;
+        let answer = self.desk.decide_touch(touch, &self.waits)?;
         match answer {
             Some(Effect::Granted { .. }) => Ok(Verdict::Granted(Granted { op, path })),
             Some(Effect::Waiting { .. }) => Ok(Verdict::Waits),

@@ -113,8 +113,8 @@ impl State {
                 arbiter::Effect::Tell { owner, text, shown } => {
                     self.tell(step, &owner, text, shown);
                 }
-                // The lookout has it from the desk.
-                arbiter::Effect::LookAfter { .. } => {}
+                // The lookout, and who waits, have it from the desk.
+                arbiter::Effect::LookAfter { .. } | arbiter::Effect::Lapsed { .. } => {}
                 // `State::arm` asks for the earliest wake-up of all parts at once.
                 arbiter::Effect::WakeAt(_) => {}
             }
@@ -389,7 +389,11 @@ impl State {
         (before, after): (arbiter::Was, Option<Hash>),
         over: Option<Owner>,
     ) {
-        self.versions.insert(path.clone(), after);
+        match after {
+            Some(_) => drop(self.versions.insert(path.clone(), after)),
+            // The arbiter knows that it is gone; names that come and go are not kept here.
+            None => drop(self.versions.remove(&path)),
+        }
         let with_word = self.over_in_tree(&owner, &path);
         if let Some(victim) = over.as_ref().filter(|_| with_word.is_none()) {
             let text = format!(

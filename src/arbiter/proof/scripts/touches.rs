@@ -1,7 +1,9 @@
 //! What processes of agents write by themselves.
 
 use super::*;
-use crate::arbiter::{Disk, Mark, Table, Touch, Was};
+use crate::arbiter::input::{Disk, Mark, Touch, Was};
+use crate::arbiter::query::Settled;
+use crate::arbiter::table::Table;
 use crate::model::path::Hash;
 use crate::model::time::Mono;
 
@@ -269,4 +271,124 @@ fn who_has_only_added_to_a_file_has_not_put_it_there() {
     let mut table = made_by_a();
     assert!(touches(&mut table, (3, "b"), Deed::Alter, false));
     assert!(!touches(&mut table, (4, "b"), Deed::Destroy, false));
+}
+
+/// Processes that come to the table one call at a time, whose ends are told apart from what is
+/// seen of their files.
+struct Calls {
+    table: Table,
+    last: u64,
+}
+
+impl Calls {
+    fn new() -> Self {
+        Self { table: Table::new(Settings::default()), last: 0 }
+    }
+
+    fn touch(&mut self, at: u64, who: &str, name: &str, deed: Deed) -> (OpId, Vec<Effect>) {
+        self.last += 1;
+        let op = OpId(self.last);
+        let marks = vec![Mark { path: path(name), deed }];
+        let (owner, itself, safe, wait_ms) = (owner(who), false, false, 5_000);
+        let touch = Touch { op, owner, itself, safe, marks, wait_ms };
+        (op, self.table.decide(Mono(at), Input::Touch(touch)))
+    }
+
+    /// A call that must be granted, and is made.
+    fn made(&mut self, at: u64, who: &str, name: &str, deed: Deed) -> OpId {
+        let (op, effects) = self.touch(at, who, name, deed);
+        assert!(effects.contains(&Effect::Granted { op, note: None }), "{effects:?}");
+        self.table.decide(Mono(at), Input::Touched { op });
+        op
+    }
+
+    /// What is seen once nobody can write the file any more; an empty text: nothing.
+    fn looked(&mut self, at: u64, op: OpId, name: &str, text: &str) {
+        let disk = match text {
+            "" => Disk::Absent,
+            text => Disk::File { hash: Hash::of(text.as_bytes()), text: None },
+        };
+        let (path, before) = (path(name), Was::Unknown);
+        self.table.decide(Mono(at), Input::LookedAfter { op, path, disk, before });
+    }
+
+    fn read(&mut self, who: &str, name: &str, text: &str) {
+        let (owner, path, hash) = (owner(who), path(name), Hash::of(text.as_bytes()));
+        let seen = Seen::Full;
+        self.table.decide(Mono(0), Input::Observed { owner, path, hash, seen });
+    }
+
+    fn settled(&self, name: &str) -> Option<Settled> {
+        self.table.settled(&path(name))
+    }
+}
+
+#[test]
+fn a_process_that_waits_may_ask_again_when_the_lease_has_run_out() {
+    let mut calls = Calls::new();
+    let op = calls.made(0, "a", "f", Deed::Alter);
+    calls.looked(0, op, "f", "a's");
+    let (_, waits) = calls.touch(11_000, "b", "f", Deed::Alter);
+    assert!(waits.contains(&Effect::WakeAt(Mono(15_000))), "{waits:?}");
+    let lapsed = calls.table.decide(Mono(15_000), Input::Tick);
+    assert_eq!(lapsed, [Effect::Lapsed { path: path("f") }]);
+    calls.made(15_000, "b", "f", Deed::Alter);
+}
+
+#[test]
+fn a_name_that_came_and_went_is_known_to_be_gone() {
+    let mut calls = Calls::new();
+    let made = calls.made(0, "a", "never seen", Deed::Appear);
+    let gone = calls.made(0, "a", "never seen", Deed::Destroy);
+    calls.looked(0, made, "never seen", "");
+    calls.looked(0, gone, "never seen", "");
+    assert_eq!(calls.settled("never seen"), Some(Settled::Absent));
+    // What is seen of the first call may be from before the second one.
+    let made = calls.made(0, "a", "seen between", Deed::Appear);
+    let gone = calls.made(0, "a", "seen between", Deed::Destroy);
+    calls.looked(0, made, "seen between", "x");
+    calls.looked(0, gone, "seen between", "");
+    assert_eq!(calls.settled("seen between"), Some(Settled::Absent));
+}
+
+#[test]
+fn however_often_a_session_saves_its_own_work_is_not_new_to_it() {
+    let mut calls = Calls::new();
+    let op = calls.made(0, "b", "f", Deed::Destroy);
+    calls.looked(0, op, "f", "b's");
+    calls.table.decide(Mono(0), Input::TurnEnded { owner: owner("b") });
+    calls.read("a", "f", "b's");
+    // Each save begins before anybody has looked at the one before.
+    let mut before = calls.made(1, "a", "f", Deed::Destroy);
+    for number in 0..20 {
+        let next = calls.made(1, "a", "f", Deed::Destroy);
+        calls.looked(1, before, "f", &format!("a's {number}"));
+        before = next;
+    }
+    calls.looked(1, before, "f", "a's last");
+    calls.table.decide(Mono(1), Input::TurnEnded { owner: owner("a") });
+    let op = calls.made(2, "b", "f", Deed::Alter);
+    calls.looked(2, op, "f", "a's last and b's");
+    calls.table.decide(Mono(2), Input::TurnEnded { owner: owner("b") });
+    let (_, effects) = calls.touch(3, "a", "f", Deed::Destroy);
+    let refused = |effect: &Effect| matches!(effect, Effect::Refused { .. });
+    assert!(effects.iter().any(refused), "b's is new to a: {effects:?}");
+}
+
+#[test]
+fn names_that_come_and_go_are_forgotten_and_what_is_of_interest_is_not() {
+    let mut calls = Calls::new();
+    let kept = calls.made(0, "a", "kept", Deed::Appear);
+    calls.looked(0, kept, "kept", "x");
+    let mut pass = |name: &str| {
+        let made = calls.made(1, "a", name, Deed::Appear);
+        calls.looked(1, made, name, "x");
+        let gone = calls.made(1, "a", name, Deed::Destroy);
+        calls.looked(1, gone, name, "");
+    };
+    (0..20_000).for_each(|number| pass(&format!("temp{number}")));
+    assert!(calls.table.files.len() < 5_000, "{} are remembered", calls.table.files.len());
+    assert_eq!(calls.settled("temp19999"), Some(Settled::Absent));
+    assert_eq!(calls.settled("temp0"), Some(Settled::Unknown));
+    assert_eq!(calls.settled("kept"), Some(Settled::Is(Hash::of(b"x"))));
 }
