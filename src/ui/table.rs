@@ -75,6 +75,6 @@ mod tests {
         ] {
             assert_eq!(Columns::of(room, &plans), Columns(expected), "{room}");
         }
-        assert_eq!(Columns::of(9, &[]), Columns([0, 0]));
+        assert_eq!(Columns::of(9, &[]), Columns([9, 0]));
     }
 }

@@ -524,9 +524,10 @@ type Moves = BTreeMap<String, Option<arbiter::Lease>>;
 fn gather_moves(effects: Vec<arbiter::Effect>, moves: &mut Moves) -> Vec<arbiter::Effect> {
     let mut others = Vec::with_capacity(effects.len());
     for effect in effects {
-        match effect {
-            arbiter::Effect::Moved { path, lease } => drop(moves.insert(path, lease)),
-            other => others.push(other),
+        if let arbiter::Effect::Moved { path, lease } = effect {
+            moves.insert(path, lease);
+        } else {
+            others.push(effect);
         }
     }
     others
