@@ -9,4 +9,5 @@ mod properties;
 mod scripts;
 mod sealed;
 mod simulation;
+mod texts;
 mod world;

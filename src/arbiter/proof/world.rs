@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::texts::edit;
+pub(super) use super::texts::marks;
 use crate::arbiter::input::{
     Deed, Disk, Edit, Effect, Hand, Input, Lease, Mark, Observation, Proposal, Seen, TREE, Touch,
     Was, Wish, WriteEnd,
@@ -90,13 +92,6 @@ pub(super) fn owner(name: &str) -> Owner {
 
 pub(super) fn path(raw: &str) -> WorkPath {
     WorkPath::parse(raw).unwrap_or_else(|| panic!("{raw:?} is no path"))
-}
-
-/// The contributions in a text.
-pub(super) fn marks(text: &str) -> BTreeSet<String> {
-    text.split_whitespace()
-        .filter_map(|word| word.find('@').map(|at| word[at..].to_owned()))
-        .collect()
 }
 
 impl Call {
@@ -587,15 +582,4 @@ impl World {
             deadline.is_some_and(|at| self.table.timers.contains(&(at, Timer::Wait(*op))))
         })
     }
-}
-
-/// What edits make of a text, if the tool can make them.
-pub(super) fn edit(edits: &[(String, String, bool)], text: &str) -> Option<String> {
-    edits.iter().try_fold(text.to_owned(), |text, (old, new, all)| {
-        match text.matches(old.as_str()).count() {
-            0 => (old.is_empty() && text.is_empty()).then(|| new.clone()),
-            1 => Some(text.replacen(old.as_str(), new, 1)),
-            _ => all.then(|| text.replace(old.as_str(), new)),
-        }
-    })
 }

@@ -368,11 +368,17 @@ impl Ground {
         // In the main work tree it may be told relative to where git stands.
         let linked =
             common.is_absolute() && fs::canonicalize(common).ok().as_ref() != Some(&git_dir);
-        let shares = |path: &Path| path.starts_with(root) || root.starts_with(path);
-        let tree = match (shares(&top), git_dir.starts_with(root) && !linked) {
-            (true, _) => Tree::Shared,
-            (false, true) => Tree::Crossed,
-            (false, false) => Tree::Elsewhere,
+        let own = git_dir.starts_with(root) && !linked;
+        let tree = if top.starts_with(root) {
+            Tree::Shared
+        } else if own {
+            // The repository of the workspace with the files of another folder, which may hold
+            // anything.
+            Tree::Crossed
+        } else if root.starts_with(&top) {
+            Tree::Shared
+        } else {
+            Tree::Elsewhere
         };
         Ok(Some(Self { top, prefix: prefix.clone(), git_dir, tree }))
     }
