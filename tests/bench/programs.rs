@@ -85,8 +85,9 @@ const PROGRAMS: [Program; 8] = [
     Program {
         name: "git checkout",
         needs: "git",
-        before: "rm -rf elsewhere; git clone -q --no-checkout many elsewhere",
-        timed: "cd elsewhere && git checkout -q HEAD",
+        before: "rm -rf elsewhere; git clone -q many elsewhere && \
+                 git -C elsewhere checkout -q HEAD~1",
+        timed: "git -C elsewhere checkout -q main",
         files: FILES,
     },
     Program {
@@ -171,9 +172,10 @@ fn fields(root: &Path) {
         .unwrap();
     assert!(shell(
         root,
-        "git init -q many && cd many && git add . && \
-         git -c user.name=a -c user.email=a@b commit -qm all && git status >/dev/null && \
-         cd .. && tar czf pack.tgz package && rm -r package"
+        "git init -qb main many && cd many && \
+         commit() { git add . && git -c user.name=a -c user.email=a@b commit -qm $1; } && \
+         commit one && find files -name '*.js' -exec sed -i '$a // more' {} + && commit two && \
+         git status >/dev/null && cd .. && tar czf pack.tgz package && rm -r package"
     ));
 }
 

@@ -169,7 +169,8 @@ impl BeforeImages {
     fn kept_as(&self, deed: Deed, path: &WorkPath, size: u64) -> Deed {
         match deed {
             Deed::Unnamed | Deed::Rewritten if path.may_be_secret() => Deed::Withheld,
-            Deed::Rewritten if size > COPIED => Deed::Withheld,
+            // Of an empty file nothing can be lost.
+            Deed::Rewritten if size == 0 || size > COPIED => Deed::Withheld,
             Deed::Unnamed | Deed::Rewritten | Deed::Made | Deed::Moded | Deed::Withheld => deed,
         }
     }
