@@ -98,7 +98,9 @@ impl Table {
         self.touch(who);
         let moved = marks.iter().filter(|(_, deed)| *deed == Deed::MoveFolder);
         self.moves.extend(moved.map(|(file, _)| (touch.op, *file, who)));
-        let hold = marks.into_iter().map(|(file, deed)| self.seize(touch.op, who, file, deed));
+        let hold = marks
+            .into_iter()
+            .map(|(file, deed)| self.seize((touch.op, touch.safe), who, file, deed));
         let hold = hold.collect();
         self.touches.insert(touch.op, Touching { who, hold, orphan: false });
         self.out.push(Effect::Granted { op: touch.op, note: None });
@@ -138,7 +140,6 @@ impl Table {
             // It was judged, and granted on top of what its owner has not seen.
             Deed::Destroy | Deed::Overwrite if self.carries_out(file, touch.itself) => None,
             _ if touch.safe => None,
-            Deed::Destroy | Deed::Overwrite if self.is_remade(file, who) => None,
             Deed::Destroy | Deed::Overwrite => self.unseen_work(file, who).map(Hindrance::No),
             Deed::MoveFolder => self.unseen_below(file, who).map(Hindrance::No),
             Deed::Appear | Deed::Alter | Deed::Forbidden => None,
@@ -191,14 +192,6 @@ impl Table {
     fn carries_out(&self, file: FileId, itself: bool) -> bool {
         let op = self.at(file).right.as_ref().and_then(|right| right.op);
         itself && op.is_some_and(|op| self.is_granted_to_its_owner(op))
-    }
-
-    /// Whether a process of the session was let at all of a file, and nobody has looked yet what came
-    /// of it. It had nothing unseen in it then, and nobody else was let at it since.
-    fn is_remade(&self, file: FileId, who: Who) -> bool {
-        self.unsettled(file).any(|(toucher, hold)| {
-            self.same_clan(toucher, who) && matches!(hold.deed, Deed::Destroy | Deed::Overwrite)
-        })
     }
 
     /// What processes have done to a file of which nobody has looked yet what came of it.
@@ -294,7 +287,7 @@ impl Table {
     }
 
     /// Gives a path to a touch.
-    fn seize(&mut self, op: OpId, who: Who, file: FileId, deed: Deed) -> Hold {
+    fn seize(&mut self, (op, safe): (OpId, bool), who: Who, file: FileId, deed: Deed) -> Hold {
         let was = self.at(file).disk;
         let knew = was.is_some_and(|now| self.saw(who, file, now));
         let others = self.at(file).touched.clone();
@@ -306,11 +299,12 @@ impl Table {
         }
         let alone = others.is_empty();
         // Many saves in a row may each begin before the one before was looked at, so that none of
-        // them counts as seen; nobody else's came in between.
+        // them counts as seen; nobody else's came in between. What is safe elsewhere is left out of
+        // account, by a merge of git's for one, and the file is the session's from then on.
         let clan = self.owners.clan(who);
         if matches!(deed, Deed::Destroy | Deed::Overwrite)
             && !self.at(file).caught_up.contains(&clan)
-            && self.unseen_work(file, who).is_none()
+            && (safe || self.unseen_work(file, who).is_none())
         {
             self.at_mut(file).caught_up.push(clan);
         }

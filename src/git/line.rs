@@ -243,6 +243,12 @@ impl Line {
         matches!(self.deed, Deed::NeedsPerson(IGNORED) | Deed::Unknown)
     }
 
+    /// Whether it changes nothing but the repository that it works with. Some agents keep one of
+    /// their own beside the tree, to see what their commands have changed.
+    pub fn stays_in_its_repository(&self) -> bool {
+        matches!(self.deed, Deed::Stages(_) | Deed::Commits(_)) || self.verb == "update-index"
+    }
+
     /// The command in short, for people: `git` and the verb.
     pub fn name(&self) -> String {
         let shown: String = self.verb.chars().take(40).collect();

@@ -432,3 +432,22 @@ fn a_merge_that_an_agent_has_begun_can_be_ended_or_taken_back() {
     drop(blue);
     end(git);
 }
+
+#[test]
+fn a_repository_of_ones_own_beside_the_tree_has_an_index_of_its_own() {
+    let git = GitBench::with(&FILES);
+    git.write("green", "b.txt", "b\nby green\n");
+    let mut blue = git.shell("blue");
+    // So does the real program before and after each command, to see what it has changed.
+    blue.done(
+        "GIT_DIR=$(mktemp -d)/own && export GIT_DIR GIT_WORK_TREE=$PWD && git init -q && \
+         printf 'a.txt\\0b.txt\\0' | git update-index --add -z --stdin && git write-tree && \
+         unset GIT_DIR GIT_WORK_TREE",
+    );
+    assert_eq!(git.git(&["status", "--porcelain"]), " M b.txt\n");
+    for own in ["--git-dir=.git", "--git-dir=.git --work-tree=."] {
+        blue.refused(&format!("git {own} update-index --assume-unchanged b.txt"));
+    }
+    drop(blue);
+    end(git);
+}

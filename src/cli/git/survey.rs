@@ -83,6 +83,9 @@ impl Survey {
         if tree == Tree::Elsewhere {
             return Ok(None);
         }
+        if line.stays_in_its_repository() && is_another(git, &globals, &git_dir, &root) {
+            return Ok(None);
+        }
         let files = Vec::new();
         let (amended, reach) = (Vec::new(), None);
         let mut survey = Self { socket, globals, top, git_dir, root, tree, files, amended, reach };
@@ -382,6 +385,25 @@ impl Ground {
         };
         Ok(Some(Self { top, prefix: prefix.clone(), git_dir, tree }))
     }
+}
+
+/// Whether a command line or its environment names another repository than the one that the
+/// workspace belongs to.
+fn is_another(git: &Git, globals: &[String], git_dir: &Path, root: &Path) -> bool {
+    let named = globals.iter().any(|word| word.starts_with("--git-dir"))
+        || std::env::var_os("GIT_DIR").is_some();
+    if !named {
+        return false;
+    }
+    let mut command = git.command();
+    command.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE").arg("-C").arg(root);
+    command.args(["rev-parse", "--absolute-git-dir"]);
+    let Ok(own) = git.output(&mut command) else {
+        // It belongs to none, as far as can be told.
+        return !git_dir.starts_with(root);
+    };
+    let own = own.strip_suffix(b"\n").map_or_else(|| path_of(&own), path_of);
+    fs::canonicalize(own).is_ok_and(|own| own != git_dir)
 }
 
 fn path_of(bytes: &[u8]) -> PathBuf {

@@ -7,9 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
@@ -21,18 +20,12 @@ const RULES: &str = ".gitignore";
 /// Paths that are known to be sources are remembered by a number of this size each; so many.
 const SOURCES: usize = 1_000_000;
 
-/// Rules count so long as those on the disk. A file that became build output in between is asked
-/// about, which costs nothing but time.
-const FRESH_MS: u64 = 100;
-
 /// What git ignores in one workspace.
 #[derive(Debug)]
 pub(in crate::engine) struct BuildOutput {
     root: PathBuf,
     known: RwLock<Known>,
     hash: RandomState,
-    start: Instant,
-    fresh_ms: u64,
 }
 
 #[derive(Debug, Default)]
@@ -50,24 +43,22 @@ struct Folder {
     state: Option<(u64, Option<SystemTime>)>,
     /// The rules that hold in it, the nearest first.
     rules: Arc<[Gitignore]>,
-    /// When its rules and those above were last compared with the disk, in milliseconds.
-    checked: Arc<AtomicU64>,
 }
 
 impl BuildOutput {
     /// For the workspace at `root`, where these paths are sources.
     pub(in crate::engine) fn new(root: &Path) -> Self {
         let (known, hash) = (RwLock::default(), RandomState::new());
-        Self { root: root.to_owned(), known, hash, start: Instant::now(), fresh_ms: FRESH_MS }
+        Self { root: root.to_owned(), known, hash }
     }
 
     /// Whether agents write there without being asked.
     pub(in crate::engine) fn covers(&self, path: &WorkPath) -> bool {
-        if path.may_be_secret() || !self.is_ignored(path) {
+        let number = self.hash.hash_one(path);
+        if path.may_be_secret() || self.read(|known| known.sources.contains(&number)) {
             return false;
         }
-        let number = self.hash.hash_one(path);
-        !self.read(|known| known.sources.contains(&number))
+        self.is_ignored(path)
     }
 
     /// Whether a folder is ignored with all that is in it.
@@ -85,10 +76,6 @@ impl BuildOutput {
                 known.sources.insert(number);
             }
         }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// A file was written: if it holds rules, they are read anew.
@@ -115,23 +102,8 @@ impl BuildOutput {
         says(&self.learn(folder))
     }
 
-    /// Whether the rules of a folder, or of one above it, are others than those that were read. The
-    /// disk is asked about each folder now and then only.
+    /// Whether the rules of a folder, or of one above it, are others than those that were read.
     fn is_outdated(&self, folder: &str) -> bool {
-        let now = self.now();
-        let is_fresh = self.read(|known| {
-            let checked = known.folders.get(folder).map(|known| &known.checked);
-            checked.is_some_and(|at| {
-                let fresh = now < at.load(Ordering::Relaxed).saturating_add(self.fresh_ms);
-                if !fresh {
-                    at.store(now, Ordering::Relaxed);
-                }
-                fresh
-            })
-        });
-        if is_fresh {
-            return false;
-        }
         let mut folder = Some(folder);
         while let Some(at) = folder {
             let known = self.read(|known| known.folders.get(at).map(|known| known.state));
@@ -151,21 +123,19 @@ impl BuildOutput {
     fn learn(&self, folder: &str) -> Folder {
         let full = self.root.join(folder);
         let state = state_of(&full);
-        let checked = Arc::new(AtomicU64::new(self.now()));
         let learned = match above(folder) {
-            None => Folder { ignored: false, state, rules: Arc::from(self.outermost()), checked },
+            None => Folder { ignored: false, state, rules: Arc::from(self.outermost()) },
             Some(above) => {
                 let known = self.read(|known| known.folders.get(above).cloned());
                 let above = known.unwrap_or_else(|| self.learn(above));
                 if above.ignored || is_matched(&above.rules, &full, true) {
-                    Folder { ignored: true, state, rules: Arc::from([]), checked }
+                    Folder { ignored: true, state, rules: Arc::from([]) }
                 } else {
                     let own = rules_in(&full);
                     Folder {
                         ignored: false,
                         state,
                         rules: own.into_iter().chain(above.rules.iter().cloned()).collect(),
-                        checked,
                     }
                 }
             }
@@ -300,7 +270,7 @@ mod tests {
     #[test]
     fn a_rule_that_comes_later_makes_no_source_free() {
         let root = tree(&[("src/a.rs", "1")]);
-        let output = BuildOutput { fresh_ms: 0, ..BuildOutput::new(root.path()) };
+        let output = BuildOutput::new(root.path());
         output.met(&[path("src/a.rs")]);
         assert!(!output.covers(&path("src/b.rs")));
         fs::write(root.path().join(".gitignore"), "src/\n").unwrap();
