@@ -57,8 +57,8 @@ os.write(d,open(s,\"rb\").read()); os.close(d)
 os.rename(n,f)' $F $S || { rm -f src/tmp*; false; }",
     ),
     Means::Replace(
-        "git diff --no-index $F $S | \
-         sed \"s,^+++ .*,+++ b/$F,;s,^diff .*,diff --git a/$F b/$F,\" > $T; git apply $T",
+        "git diff --no-index $F $S > $T; perl -e 'open my $to, q(>), $ARGV[0] or die qq($!\\n);
+open my $from, q(<), $ARGV[1] or die qq($!\\n); print {$to} <$from>' $F $S",
     ),
     Means::Tool,
     Means::Tool,
