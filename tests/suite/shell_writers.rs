@@ -172,6 +172,7 @@ impl Writer<'_> {
             }
             return;
         }
+        let _working = Working(busy);
         for number in 0..markers {
             let path = format!("src/part{}.txt", (self.number + number) % FILES);
             let marker = format!("@{}:{number}:{:08x}", self.name(), number * 7919 + self.number);
@@ -186,7 +187,15 @@ impl Writer<'_> {
                 assert!(self.tries.len() < 2_000, "it never ends: {:#?}", self.tries.last());
             }
         }
-        busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One who works; also whoever gives up with a panic does so no longer.
+struct Working<'a>(&'a AtomicUsize);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
